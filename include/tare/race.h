@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The race: the same network, data, batches and seeds for every method, each
+ * at its best learning rate out of one grid for all. What the numbers mean
+ * exactly: doc/race.md.
+ */
+#ifndef TARE_RACE_H
+#define TARE_RACE_H
+
+#include <tare/train.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A method of the race: what stands in for "conv 8xK" at the head of the network. */
+typedef struct tare_race_method {
+  const char *name;      /* "spectral" */
+  const char *summary;   /* one line for help and the report */
+  int rival;             /* 1: others' ideas, beyond the ways to hold the rule */
+  int in_default;        /* 1: raced when no list is given */
+} tare_race_method;
+/* All methods, in table order; *count gets how many. */
+TARE_API const tare_race_method *tare_race_methods(size_t *count);
+
+typedef struct tare_race_progress {
+  size_t runs_done, runs;    /* runs may grow when the grid of learning rates does */
+  uint64_t steps_done, steps;
+  double seconds, seconds_left;
+  const char *doing;         /* "tuning spectral, lr 0.01", "timing difference" */
+} tare_race_progress;
+
+typedef struct tare_race_options {
+  int kernel;                /* K, 7 */
+  const char *constraint;    /* "sum=0" */
+  const char *methods;       /* "a,b,c", "default", "rivals", "all"; NULL: default. penalty races four strengths, penalty(S) one */
+  uint64_t steps;            /* 400 */
+  int seeds;                 /* 2 */
+  int tuning_seeds;          /* 1 */
+  int batch;                 /* 32 */
+  uint64_t seed;             /* the first race seed; tuning seeds are others */
+  const char *optimizer;     /* "adam" */
+  const char *schedule;      /* NULL: constant */
+  double lr;                 /* 0: tune; else this one for all */
+  tare_init init;
+  int batch_norm;            /* 1 */
+  int threads;               /* runs at once, one thread each */
+  int filters;               /* 8 */
+  const char *tail;          /* the network after the first convolution (and its bn; relu); NULL: the race's own */
+  int (*progress)(void *user, const tare_race_progress *progress); /* not 0 stops */
+  void *user;
+} tare_race_options;
+TARE_API void tare_race_defaults(tare_race_options *options);
+
+typedef struct tare_race_run {
+  const char *method;
+  double lr;
+  uint64_t seed;
+  int diverged;
+  const float *loss;         /* `steps` values; NULL when diverged */
+  double test_accuracy;      /* 0..1; NAN when diverged */
+  double residual_max;       /* of the weights as they would be written; NAN when diverged or without a rule */
+} tare_race_run;
+
+typedef struct tare_race_row {
+  const char *method;
+  double lr;
+  int learns;                /* 0: within 2 % of chance, or above it */
+  int diverged;              /* runs that diverged */
+  double mean_loss, mean_loss_spread;   /* over the whole curve, averaged over seeds; standard deviation over seeds */
+  double final_loss, final_loss_spread; /* of the last 25 steps */
+  double test_accuracy, accuracy_low, accuracy_high; /* 95 % bootstrapped by image */
+  int64_t steps_to_reference;           /* -1: never, or no reference in the race */
+  double seconds_to_reference;          /* steps x step time; NAN: never */
+  double speedup[5];                    /* steps of difference over steps of this one at five loss levels; NAN where one never gets there */
+  double step_ms, step_ms_median;       /* minimum and median of the interleaved timing */
+  double layer_ms;                      /* the first layer alone, forward and backward weights; minimum */
+  double residual_max;
+  double penalty_residual;              /* penalty: mean |A w - b| at the end; else NAN */
+  int wins, pairs;                      /* against difference: seeds in which the mean loss is lower */
+} tare_race_row;
+
+typedef struct tare_race_result tare_race_result;
+TARE_API tare_status tare_race(const tare_source *source, const tare_race_options *options, tare_race_result **out, tare_error *error);
+TARE_API void tare_race_free(tare_race_result *result);
+TARE_API size_t tare_race_runs(const tare_race_result *result, const tare_race_run **runs);  /* race runs, not the tuning ones */
+TARE_API size_t tare_race_rows(const tare_race_result *result, const tare_race_row **rows);  /* sorted by mean loss */
+TARE_API uint64_t tare_race_steps(const tare_race_result *result);
+TARE_API double tare_race_chance(const tare_race_result *result); /* loss of a guess: ln(classes) */
+TARE_API size_t tare_race_test_images(const tare_race_result *result);
+/* The whole result as JSON text (doc/race.md has the format); free() it. */
+TARE_API tare_status tare_race_json(const tare_race_result *result, char **text, tare_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Training: losses, optimisers, schedules, the loop, checkpoints, model files.
+ * Batches come through a callback, so that any program can bring its own data.
+ */
+#ifndef TARE_TRAIN_H
+#define TARE_TRAIN_H
+
+#include <stdint.h>
+#include <tare/net.h>
+#include <tare/data.h>
+#include <tare/format.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One batch. Arrays belong to the callback and stay valid until it is called again. */
+typedef struct tare_batch {
+  int count;
+  const float *images;    /* count x h x w x c */
+  const int32_t *labels;  /* count, for cross-entropy; else NULL */
+  const float *targets;   /* count x output_size, for mean squared error; else NULL */
+} tare_batch;
+/* Fill `batch` for step `index` (0, 1, ...): a pure function of index, so that a run can resume. Another status than TARE_OK ends the run with it. */
+typedef tare_status (*tare_batch_fn)(void *user, uint64_t index, tare_batch *batch, tare_error *error);
+
+typedef enum tare_loss { TARE_LOSS_CROSS_ENTROPY, TARE_LOSS_MSE } tare_loss;
+
+typedef struct tare_progress {
+  uint64_t step, steps;   /* finished, in all */
+  double loss;            /* of this step's batch, penalties not counted */
+  double penalty;
+  double accuracy;        /* of this step's batch, 0..1; NAN for MSE */
+  double lr;
+  double seconds;         /* since the start */
+} tare_progress;
+
+typedef struct tare_train_options {
+  const char *optimizer;   /* "adam" "adamw" "sgd"; the table is src/train/optimizers.c */
+  double lr;               /* 0: the optimiser's own default */
+  double momentum;         /* sgd: 0.9 unless given; NAN: default */
+  double beta1, beta2, epsilon; /* NAN: 0.9, 0.999, 1e-8 (1e-7 is Keras's) */
+  double weight_decay;     /* on the trained parameters; adamw decoupled */
+  const char *schedule;    /* "constant" "cosine" "step(N,F)": times F every N steps; NULL: constant */
+  tare_loss loss;
+  uint64_t steps;          /* in all, also after a resume */
+  const char *checkpoint;  /* a path, or NULL */
+  uint64_t checkpoint_every; /* steps; 0: at the end only */
+  int resume;              /* continue from the checkpoint if it is there; *resumed of the result says */
+  int (*progress)(void *user, const tare_progress *progress); /* after each step; not 0 stops with TARE_E_STOPPED (checkpoint written first); may be NULL */
+  void *user;
+} tare_train_options;
+TARE_API void tare_train_defaults(tare_train_options *options);
+
+typedef struct tare_train_result {
+  uint64_t steps;      /* finished */
+  int resumed;         /* 1 if it continued from a checkpoint */
+  double last_loss;
+  double seconds;
+} tare_train_result;
+
+/*
+ * Train a created net. It is started (tare_net_start) from the first batches,
+ * 256 images in all, unless resumed. TARE_E_DIVERGED when a loss is not
+ * finite (a checkpoint of before is left as it was).
+ */
+TARE_API tare_status tare_train(tare_net *net, tare_batch_fn batches, void *user, const tare_train_options *options,
+                                tare_train_result *result, tare_error *error);
+
+typedef struct tare_eval_result { double loss, accuracy; size_t images; double squared_error; } tare_eval_result;
+/* Over `count` batches. `correct` (may be NULL) gets 1 or 0 per image, in order. */
+TARE_API tare_status tare_evaluate(tare_net *net, tare_batch_fn batches, void *user, uint64_t count, tare_loss loss,
+                                   tare_eval_result *result, uint8_t *correct, tare_error *error);
+
+/* Batches of a source: user is a tare_source_batches. */
+typedef struct tare_source_batches tare_source_batches;
+TARE_API tare_status tare_source_batches_create(const tare_source *source, tare_part part, uint64_t seed, int batch, tare_source_batches **out, tare_error *error);
+TARE_API void tare_source_batches_free(tare_source_batches *batches);
+TARE_API uint64_t tare_source_batches_count(const tare_source_batches *batches); /* of one epoch, or of the test set */
+TARE_API tare_status tare_source_batch(void *source_batches, uint64_t index, tare_batch *batch, tare_error *error); /* a tare_batch_fn */
+
+/*
+ * The model file: safetensors with the composed weights under plain names.
+ * Convolutions under a single-row rule are rounded so that it holds exactly.
+ * Metadata: "format" "tare-model-1", "net" the line, "input" "HxWxC", "classes" names, "rules" JSON
+ * [{"tensor","rule","exact":true|false}], "train_hashes", and `extra`.
+ */
+TARE_API tare_status tare_model_save(tare_net *net, const char *path, const char *const *class_names, int classes,
+                                     const uint64_t *train_hashes, size_t hashes, const tare_metadata *extra, size_t extra_count, tare_error *error);
+typedef struct tare_model tare_model;
+TARE_API tare_status tare_model_load(const char *path, int batch, int threads, tare_model **out, tare_error *error);
+TARE_API void tare_model_free(tare_model *model);
+TARE_API tare_net *tare_model_net(tare_model *model); /* the model's; its stored weights are pinned */
+TARE_API const tare_tensors *tare_model_file(const tare_model *model);
+TARE_API size_t tare_model_train_hashes(const tare_model *model, uint64_t *hashes, size_t size);
+TARE_API int tare_model_classes(const tare_model *model);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The CPU level: what kernels may use. Each level includes those below it. */
+#ifndef TARE_BASE_CPU_H
+#define TARE_BASE_CPU_H
+
+typedef enum tare_level { TARE_LEVEL_BASELINE, TARE_LEVEL_AVX2, TARE_LEVEL_AVX512, TARE_LEVELS } tare_level;
+
+/*
+ * What this machine can do: avx2 means AVX2 and FMA; avx512 means F, BW, DQ, VL.
+ * The environment variable TARE_CPU=baseline|avx2|avx512 lowers it (never raises it).
+ */
+tare_level tare_cpu(void);
+const char *tare_level_name(tare_level level);
+
+#endif

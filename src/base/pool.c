@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+enum { MAX_THREADS = 256 };
+/* A worker looks for work this often before it sleeps: the phases of one training step follow each other within microseconds. */
+enum { SPINS = 2000 };
+
+struct worker { tare_pool *pool; int index; pthread_t thread; };
+
+struct tare_pool {
+  int threads, started;
+  pthread_mutex_t lock;
+  pthread_cond_t wake, done;
+  atomic_uint generation;  /* one more for each run */
+  atomic_int next;         /* the next job to be taken */
+  atomic_int busy;         /* workers that have not finished this run */
+  int jobs, stop;
+  tare_job run;
+  void *user;
+  struct worker workers[MAX_THREADS];
+};
+
+static void take_jobs(tare_pool *pool, int worker) {
+  int job;
+  while ((job = atomic_fetch_add(&pool->next, 1)) < pool->jobs) pool->run(pool->user, job, worker);
+}
+
+static void wait_for_run(tare_pool *pool, unsigned seen) {
+  for (int i = 0; i < SPINS; i++)
+    if (atomic_load(&pool->generation) != seen) return;
+  pthread_mutex_lock(&pool->lock);
+  while (atomic_load(&pool->generation) == seen) pthread_cond_wait(&pool->wake, &pool->lock);
+  pthread_mutex_unlock(&pool->lock);
+}
+
+static void *work(void *argument) {
+  struct worker *self = argument;
+  tare_pool *pool = self->pool;
+  for (unsigned seen = 0;;) {
+    wait_for_run(pool, seen);
+    seen++;
+    if (pool->stop) return NULL;
+    take_jobs(pool, self->index);
+    if (atomic_fetch_sub(&pool->busy, 1) == 1) {
+      pthread_mutex_lock(&pool->lock);
+      pthread_cond_signal(&pool->done);
+      pthread_mutex_unlock(&pool->lock);
+    }
+  }
+}
+
+static void start_run(tare_pool *pool) {
+  pthread_mutex_lock(&pool->lock);
+  atomic_store(&pool->busy, pool->started);
+  atomic_store(&pool->next, 0);
+  atomic_fetch_add(&pool->generation, 1);
+  pthread_cond_broadcast(&pool->wake);
+  pthread_mutex_unlock(&pool->lock);
+}
+
+void tare_pool_run(tare_pool *pool, int jobs, tare_job run, void *user) {
+  if (pool->started == 0 || jobs == 1) {
+    for (int job = 0; job < jobs; job++) run(user, job, 0);
+    return;
+  }
+  pool->jobs = jobs;
+  pool->run = run;
+  pool->user = user;
+  start_run(pool);
+  take_jobs(pool, 0);
+  for (int i = 0; i < SPINS && atomic_load(&pool->busy) > 0; i++) continue;
+  pthread_mutex_lock(&pool->lock);
+  while (atomic_load(&pool->busy) > 0) pthread_cond_wait(&pool->done, &pool->lock);
+  pthread_mutex_unlock(&pool->lock);
+}
+
+tare_status tare_pool_create(int threads, tare_pool **out, tare_error *error) {
+  if (threads < 1 || threads > MAX_THREADS)
+    return tare_fail(error, TARE_E_ARGUMENT, "threads must be 1 to %d, not %d", MAX_THREADS, threads);
+  tare_pool *pool = tare_alloc(1, sizeof *pool);
+  if (!pool) return tare_fail_memory(error, sizeof *pool, "a thread pool");
+  pool->threads = threads;
+  pthread_mutex_init(&pool->lock, NULL);
+  pthread_cond_init(&pool->wake, NULL);
+  pthread_cond_init(&pool->done, NULL);
+  for (int i = 1; i < threads; i++) {
+    pool->workers[i] = (struct worker){.pool = pool, .index = i};
+    if (pthread_create(&pool->workers[i].thread, NULL, work, &pool->workers[i])) {
+      tare_pool_free(pool);
+      return tare_fail(error, TARE_E_LIBRARY, "thread %d of %d could not be started", i + 1, threads);
+    }
+    pool->started++;
+  }
+  *out = pool;
+  return TARE_OK;
+}
+
+void tare_pool_free(tare_pool *pool) {
+  if (!pool) return;
+  pool->stop = 1;
+  if (pool->started) start_run(pool);
+  for (int i = 1; i <= pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
+  pthread_cond_destroy(&pool->done);
+  pthread_cond_destroy(&pool->wake);
+  pthread_mutex_destroy(&pool->lock);
+  tare_free(pool);
+}
+
+int tare_pool_threads(const tare_pool *pool) { return pool->threads; }

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A fixed set of worker threads that runs numbered jobs. Which worker runs a
+ * job is not determined, so a job's result must depend on its number alone.
+ * With one thread everything runs in the caller and no thread is made.
+ * One tare_pool_run at a time; jobs must not call tare_pool_run on their own pool.
+ */
+#ifndef TARE_BASE_POOL_H
+#define TARE_BASE_POOL_H
+
+#include <tare/status.h>
+
+typedef struct tare_pool tare_pool;
+
+/* job: 0 .. jobs-1; worker: 0 .. threads-1, at most one job at a time each (its scratch memory). */
+typedef void (*tare_job)(void *user, int job, int worker);
+
+tare_status tare_pool_create(int threads, tare_pool **out, tare_error *error); /* threads 1 to 256 */
+void tare_pool_free(tare_pool *pool);
+int tare_pool_threads(const tare_pool *pool);
+/* Returns when every job is done. */
+void tare_pool_run(tare_pool *pool, int jobs, tare_job run, void *user);
+
+#endif
