@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+# The two commands of the README, `make demo` and `make test`, do their whole set-up on a fresh Debian machine.
+#   make                    build
+#   make demo               the race on built-in images, about 3 minutes; writes demo/race.json
+#   make demo PHOTOS=DIR    the same on your photos
+#   make test               everything that CI checks
+#   make bench              speed of the bases against the machine's peak
+#   make install PREFIX=... (after make), make clean
+PREFIX ?= /usr/local
+BUILD = build
+RACE = --steps 400 --seeds 2
+
+all: $(BUILD)/build.ninja
+	scripts/setup build
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	scripts/setup build
+	meson setup $(BUILD) --prefix $(PREFIX) $(MESON_OPTIONS)
+
+demo: setup-demo
+	$(MAKE) --no-print-directory all
+	mkdir -p demo
+	$(BUILD)/cli/tare race $(if $(PHOTOS),'photos:$(PHOTOS)',leaves) $(RACE) --json demo/race.json
+	@echo 'The curves are in demo/race.json.'
+
+setup-demo:
+	scripts/setup build $(if $(PHOTOS),photos)
+	$(if $(PHOTOS),scripts/with-photos $(BUILD))
+
+test:
+	scripts/setup build photos test
+	scripts/test
+
+bench: all
+	ninja -C $(BUILD) bench/bench-basis
+	$(BUILD)/bench/bench-basis
+
+install: all
+	meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD) build-* demo
+
+.PHONY: all demo setup-demo test bench install clean
