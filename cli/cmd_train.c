@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tare train: checks everything that can be wrong, trains, writes the model, reads it back and tests it. */
+#include "cli.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tare/round.h>
+#include <tare/train.h>
+#include <unistd.h>
+
+/* The race's network; %d: classes. */
+static const char default_net[] = "conv 8x7 sum=0 spectral; bn; relu; conv 16x3 /2; bn; relu; conv 32x3 /2; bn; relu; gap; dense %d";
+enum { DEFAULT_EPOCHS = 3 };
+
+typedef struct training {
+  const cli_args *args;
+  tare_source *source;
+  tare_source_info info;
+  tare_net *net;
+  tare_source_batches *batches;
+  char *checkpoint;
+  int own_checkpoint;       /* 1: nobody named it, so it goes when the model is there */
+  uint64_t steps, per_epoch;
+  FILE *log;
+  double loss, accuracy;    /* summed over this epoch's steps */
+  uint64_t summed;
+  tare_train_result result;
+} training;
+
+static const char *text(const training *t, cli_id id) { return t->args->value[id].text; }
+
+/* What command lines get wrong that no single option shows. */
+static int check_words(const cli_args *args) {
+  const cli_value *v = args->value;
+  if (!v[CLI_OUT].text) return cli_fail(TARE_E_ARGUMENT, "expected --out FILE: where the model goes");
+  if (v[CLI_EPOCHS].given && v[CLI_STEPS].given) return cli_fail(TARE_E_ARGUMENT, "--epochs and --steps say the same thing: give one of them");
+  return 0;
+}
+
+static int create_net(training *t) {
+  char line[sizeof default_net + 16];
+  tare_error error;
+  snprintf(line, sizeof line, default_net, t->info.classes);
+  tare_net_options options = {.height = t->info.height, .width = t->info.width, .channels = t->info.channels,
+                              .batch = (int)t->args->value[CLI_BATCH].integer, .threads = cli_threads(t->args),
+                              .seed = (uint64_t)t->args->value[CLI_SEED].integer, .precision = TARE_F32, .init = TARE_INIT_METHOD};
+  if (tare_net_create(text(t, CLI_NET) ? text(t, CLI_NET) : line, &options, &t->net, &error)) return cli_report(&error);
+  size_t outputs = tare_net_output_size(t->net);
+  if (outputs != (size_t)t->info.classes)
+    return cli_fail(TARE_E_SHAPE, "the network gives %zu values an image, %s has %d classes: end it with 'dense %d'", outputs, t->info.spec,
+                    t->info.classes, t->info.classes);
+  return 0;
+}
+
+/* Says before training which rules the model file will not hold exactly. */
+static void tell_rules(const training *t) {
+  for (size_t i = 0; i < tare_net_tensor_count(t->net); i++) {
+    tare_net_tensor info;
+    tare_error why;
+    if (tare_net_tensor_info(t->net, i, &info, NULL) || !info.constraint) continue;
+    const char *notes = tare_constraint_notes(info.constraint);
+    if (*notes) cli_say("%s: %s", info.name, notes);
+    if (tare_round_supported(info.constraint, &why)) continue;
+    cli_say("%s: %s will be written as trained, not exact: %s", info.name, tare_constraint_text(info.constraint), why.message);
+  }
+}
+
+static int plan(training *t) {
+  const cli_value *v = t->args->value;
+  tare_error error;
+  if (tare_source_batches_create(t->source, TARE_TRAIN, (uint64_t)v[CLI_SEED].integer, (int)v[CLI_BATCH].integer, &t->batches, &error))
+    return cli_report(&error);
+  uint64_t epochs = v[CLI_EPOCHS].given ? (uint64_t)v[CLI_EPOCHS].integer : DEFAULT_EPOCHS;
+  t->per_epoch = tare_source_batches_count(t->batches);
+  t->steps = v[CLI_STEPS].given ? (uint64_t)v[CLI_STEPS].integer : epochs * t->per_epoch;
+  t->own_checkpoint = !v[CLI_CHECKPOINT].text;
+  const char *path = t->own_checkpoint ? v[CLI_OUT].text : v[CLI_CHECKPOINT].text;
+  size_t size = strlen(path) + 16;
+  t->checkpoint = malloc(size);
+  if (!t->checkpoint) return cli_fail(TARE_E_MEMORY, "out of memory for a file name");
+  snprintf(t->checkpoint, size, "%s%s", path, t->own_checkpoint ? ".checkpoint" : "");
+  return 0;
+}
+
+static int open_log(training *t) {
+  const char *path = text(t, CLI_LOG);
+  if (!path) return 0;
+  t->log = strcmp(path, "-") == 0 ? stdout : fopen(path, t->args->value[CLI_RESUME].given ? "a" : "w");
+  return t->log ? 0 : cli_fail(TARE_E_IO, "%s: cannot be written", path);
+}
+
+static void log_step(training *t, const tare_progress *p) {
+  fprintf(t->log, "{\"step\": %llu, \"loss\": %.9g, \"penalty\": %.9g, \"accuracy\": %.9g, \"lr\": %.9g, \"seconds\": %.3f}\n",
+          (unsigned long long)p->step, p->loss, p->penalty, p->accuracy, p->lr, p->seconds);
+}
+
+static void end_epoch(training *t, const tare_progress *p) {
+  uint64_t epoch = (p->step + t->per_epoch - 1) / t->per_epoch, epochs = (t->steps + t->per_epoch - 1) / t->per_epoch;
+  char time[32];
+  cli_duration(time, sizeof time, p->seconds);
+  cli_say("epoch %llu of %llu: training loss %.4f, accuracy %.2f %%, %s", (unsigned long long)epoch, (unsigned long long)epochs,
+          t->loss / (double)t->summed, t->accuracy / (double)t->summed * 100, time);
+  t->loss = t->accuracy = 0;
+  t->summed = 0;
+}
+
+static int watch(void *user, const tare_progress *p) {
+  training *t = user;
+  t->loss += p->loss;
+  t->accuracy += p->accuracy;
+  t->summed++;
+  if (t->log) log_step(t, p);
+  if (p->step % t->per_epoch == 0 || p->step == t->steps) end_epoch(t, p);
+  double done = (double)t->summed, here = p->seconds / (double)(p->step ? p->step : 1);
+  cli_progress_draw((double)p->step / (double)p->steps, here * (double)(p->steps - p->step), "step %llu of %llu, loss %.4f",
+                    (unsigned long long)p->step, (unsigned long long)p->steps, done > 0 ? t->loss / done : p->loss);
+  return cli_interrupted();
+}
+
+static int train(training *t) {
+  const cli_value *v = t->args->value;
+  tare_train_options options;
+  tare_error error;
+  tare_train_defaults(&options);
+  options.optimizer = v[CLI_OPTIMIZER].text;
+  options.lr = v[CLI_LR].number;
+  options.weight_decay = v[CLI_WEIGHT_DECAY].number;
+  options.schedule = v[CLI_SCHEDULE].text;
+  options.steps = t->steps;
+  options.checkpoint = t->checkpoint;
+  options.checkpoint_every = v[CLI_CHECKPOINT_EVERY].given ? (uint64_t)v[CLI_CHECKPOINT_EVERY].integer : t->per_epoch;
+  options.resume = v[CLI_RESUME].given;
+  options.progress = watch;
+  options.user = t;
+  cli_catch_interrupt();
+  tare_status status = tare_train(t->net, tare_source_batch, t->batches, &options, &t->result, &error);
+  cli_progress_clear();
+  if (status == TARE_E_STOPPED)
+    return cli_fail(status, "stopped; the same command with --resume goes on from %s", t->checkpoint);
+  return status ? cli_report(&error) : 0;
+}
+
+static int save(training *t) {
+  tare_error error;
+  char brightness[32];
+  snprintf(brightness, sizeof brightness, "%g", t->args->value[CLI_BRIGHTNESS].number);
+  const tare_metadata extra[] = {{"data", t->info.spec}, {"brightness", brightness}, {"tare_version", tare_version()}};
+  size_t count = tare_source_train_hashes(t->source, NULL, 0);
+  uint64_t *hashes = calloc(count + 1, sizeof *hashes);
+  if (!hashes) return cli_fail(TARE_E_MEMORY, "out of memory for the hashes of %zu images", count);
+  tare_source_train_hashes(t->source, hashes, count);
+  tare_status status = tare_model_save(t->net, text(t, CLI_OUT), t->info.class_names, t->info.classes, hashes, count, extra,
+                                       sizeof extra / sizeof *extra, &error);
+  free(hashes);
+  return status ? cli_report(&error) : 0;
+}
+
+/* The exact residual of every rule, in the weights that the file holds. */
+static int read_back_rules(tare_model *model, FILE *file, json_t *rules) {
+  tare_net *net = tare_model_net(model);
+  for (size_t i = 0; i < tare_net_tensor_count(net); i++) {
+    tare_net_tensor info;
+    tare_residual residual;
+    tare_error error;
+    if (tare_net_tensor_info(net, i, &info, &error)) return cli_report(&error);
+    if (!info.constraint || tare_constraint_rows(info.constraint) == 0) continue;
+    const tare_tensor *tensor = tare_tensors_find(tare_model_file(model), info.name);
+    if (!tensor) continue; /* the loader has checked; not every method stores a plain weight */
+    size_t values = 1;
+    for (int d = 0; d < tensor->dims; d++) values *= (size_t)tensor->shape[d];
+    size_t units = values / (size_t)tare_constraint_taps(info.constraint);
+    if (tare_constraint_residual(info.constraint, tensor->data, units, &residual, &error)) return cli_report(&error);
+    const char *rule = tare_constraint_text(info.constraint);
+    if (file && residual.max_abs == 0) fprintf(file, "%s: %s holds exactly in all %zu\n", info.name, rule, units);
+    else if (file) fprintf(file, "%s: %s holds to %.2g\n", info.name, rule, residual.max_abs);
+    json_array_append_new(rules, json_pack("{s:s, s:s, s:o}", "tensor", info.name, "rule", rule, "residual", cli_json_number(residual.max_abs)));
+  }
+  return 0;
+}
+
+static json_t *as_json(const training *t, const cli_score *score, json_t *rules) {
+  return json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o}", "model", text(t, CLI_OUT), "net", tare_net_line(t->net),
+                   "steps", (json_int_t)t->result.steps, "resumed", t->result.resumed, "seconds", cli_json_number(t->result.seconds), "last_loss",
+                   cli_json_number(t->result.last_loss), "accuracy", cli_json_number(score->accuracy), "accuracy_low",
+                   cli_json_number(score->low), "accuracy_high", cli_json_number(score->high), "loss", cli_json_number(score->loss), "images",
+                   (json_int_t)score->images, "patches", (json_int_t)score->patches, "rules", rules);
+}
+
+static int test(training *t) {
+  tare_model *model;
+  tare_error error;
+  cli_score score;
+  FILE *file = cli_to_stdout(t->args) ? NULL : stdout;
+  if (tare_model_load(text(t, CLI_OUT), (int)t->args->value[CLI_BATCH].integer, cli_threads(t->args), &model, &error)) return cli_report(&error);
+  json_t *rules = json_array();
+  int code = cli_score_net(tare_model_net(model), t->source, (uint64_t)t->args->value[CLI_SEED].integer, &score);
+  if (!code && file) cli_score_print(file, &score);
+  if (!code) code = read_back_rules(model, file, rules);
+  tare_model_free(model);
+  if (code) return json_decref(rules), code;
+  return cli_output_json(t->args, as_json(t, &score, rules));
+}
+
+static int run(training *t) {
+  int code = create_net(t);
+  if (code || (code = plan(t)) || (code = open_log(t))) return code;
+  tell_rules(t);
+  cli_say("%s: %llu steps of %d images, %llu an epoch; checkpoint %s", tare_net_line(t->net), (unsigned long long)t->steps,
+          (int)t->args->value[CLI_BATCH].integer, (unsigned long long)t->per_epoch, t->checkpoint);
+  if (t->args->value[CLI_RESUME].given)
+    cli_say(access(t->checkpoint, F_OK) ? "no checkpoint %s: starting afresh" : "going on from %s", t->checkpoint);
+  if ((code = train(t)) || (code = save(t))) return code;
+  if (t->own_checkpoint) remove(t->checkpoint);
+  cli_say("wrote %s", text(t, CLI_OUT));
+  return test(t);
+}
+
+int cmd_train(const cli_args *args) {
+  training t = {.args = args};
+  int code = check_words(args);
+  if (!code) code = cli_source_open(args, args->position[0], -1, -1, &t.source);
+  if (code) return code;
+  tare_source_get_info(t.source, &t.info);
+  code = run(&t);
+  if (t.log && t.log != stdout && fclose(t.log) && !code) code = cli_fail(TARE_E_IO, "%s: cannot be written", text(&t, CLI_LOG));
+  free(t.checkpoint);
+  tare_source_batches_free(t.batches);
+  tare_net_free(t.net);
+  tare_source_free(t.source);
+  return code;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tare: the table of verbs, and the choice among them. A new verb is a row here and a file cmd_VERB.c. */
+#include "cli.h"
+
+#include <string.h>
+
+#define CORES "the machine's cores"
+#define COMMON {CLI_JSON, NULL, NULL}, {CLI_QUIET, NULL, NULL}, {CLI_VERBOSE, NULL, NULL}, {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL}
+#define SOURCE \
+  {CLI_PATCH, NULL, "48; mnist: its own size"}, {CLI_CHANNELS, "luma", NULL}, {CLI_IMAGES, NULL, "64"}, {CLI_SEED, "1", NULL}, \
+  {CLI_THREADS, NULL, CORES}
+
+static const cli_use race_uses[] = {
+  {CLI_KERNEL, "7", NULL}, {CLI_CONSTRAINT, "sum=0", NULL}, {CLI_METHODS, "default", NULL}, {CLI_STEPS, "400", NULL}, {CLI_SEEDS, "2", NULL},
+  {CLI_TUNING_SEEDS, "1", NULL}, {CLI_OPTIMIZER, "adam", NULL}, {CLI_LR, NULL, "the best of one grid for all, for each method"},
+  {CLI_SCHEDULE, "constant", NULL}, {CLI_INIT, "method", NULL}, {CLI_NO_BN, NULL, NULL}, {CLI_FILTERS, "8", NULL},
+  {CLI_TAIL, NULL, "conv 16x3 /2; bn; relu; conv 32x3 /2; bn; relu; gap; dense CLASSES"}, {CLI_BATCH, "32", NULL},
+  {CLI_BRIGHTNESS, "0.5", NULL}, SOURCE, COMMON,
+};
+static const cli_use train_uses[] = {
+  {CLI_NET, NULL, "the race's: conv 8x7 sum=0 spectral; bn; relu; conv 16x3 /2; bn; relu; conv 32x3 /2; bn; relu; gap; dense CLASSES"},
+  {CLI_OUT, NULL, NULL}, {CLI_EPOCHS, NULL, "3"}, {CLI_STEPS, NULL, "as many as the epochs have"}, {CLI_BATCH, "32", NULL},
+  {CLI_OPTIMIZER, "adam", NULL}, {CLI_LR, NULL, "the optimizer's own"}, {CLI_SCHEDULE, "constant", NULL}, {CLI_WEIGHT_DECAY, "0", NULL},
+  {CLI_CHECKPOINT, NULL, "beside the model, removed when it is written"}, {CLI_CHECKPOINT_EVERY, NULL, "an epoch"}, {CLI_RESUME, NULL, NULL},
+  {CLI_LOG, NULL, NULL}, {CLI_BRIGHTNESS, "0", NULL}, SOURCE, COMMON,
+};
+static const cli_use eval_uses[] = {
+  {CLI_BRIGHTNESS, "0", NULL}, {CLI_BATCH, "64", NULL}, {CLI_IMAGES, NULL, "64"}, {CLI_SEED, "1", NULL}, {CLI_THREADS, NULL, CORES}, COMMON,
+};
+static const cli_use basis_uses[] = {
+  {CLI_KERNEL, "7", NULL}, {CLI_CONSTRAINT, "sum=0", NULL}, {CLI_BASIS, "spectral", NULL}, {CLI_PICTURE, NULL, NULL},
+  {CLI_DATA, NULL, "the model: power 1/f^2, as photos have"}, {CLI_BRIGHTNESS, "0.5", NULL}, SOURCE, COMMON,
+};
+static const cli_use data_uses[] = {
+  {CLI_PREVIEW, NULL, NULL}, {CLI_COLUMNS, "8", NULL}, {CLI_BRIGHTNESS, "0", NULL}, SOURCE, COMMON,
+};
+
+const cli_verb cli_verbs[] = {
+  {"race", "Compare", "which way of holding a rule trains fastest",
+   "Trains the same network on the same batches by every method, each at its best learning rate out of one grid for all, and prints which wins. "
+   "An image is in training or in test, never in both.",
+   {"SRC"}, race_uses,
+   {"tare race leaves", "tare race photos:DIR --kernel 15 --seeds 8 --json race.json", "tare race mnist:DIR --brightness 2 --methods all"},
+   cmd_race_methods, cmd_race},
+  {"basis", "Compare", "how well conditioned each basis of a rule is",
+   "Prints the condition number of training by each basis, against the model of natural images or measured on a source.",
+   {NULL}, basis_uses, {"tare basis --kernel 15", "tare basis --data leaves --picture basis.png", "tare basis --constraint 'order=1' --json -"},
+   NULL, cmd_basis},
+  {"train", "Train", "a network whose filters obey rules, to a model file",
+   "Trains, writes the model with every single-row rule holding exactly, and prints its accuracy on images that it was not trained on.",
+   {"SRC"}, train_uses,
+   {"tare train leaves --out leaves.safetensors", "tare train mnist:DIR --net 'conv 8x7 sum=0; bn; relu; gap; dense 10' --out m.safetensors",
+    "tare train photos:DIR --brightness 0.5 --out p.safetensors --resume"},
+   NULL, cmd_train},
+  {"eval", "Train", "the accuracy of a model on a source",
+   "Images that the model was trained on are left out, and counted.",
+   {"MODEL", "SRC"}, eval_uses, {"tare eval leaves.safetensors leaves", "tare eval m.safetensors mnist:DIR --brightness 2 --json -"}, NULL, cmd_eval},
+  {"data", "Look", "what a source holds, and what a network sees of it",
+   "Prints classes and counts of images, and writes a sheet of patches.",
+   {"SRC"}, data_uses, {"tare data leaves --preview sheet.png", "tare data photos:DIR --verbose"}, NULL, cmd_data},
+};
+const size_t cli_verb_count = sizeof cli_verbs / sizeof *cli_verbs;
+
+static void map(void) {
+  printf("tare %s: convolution filters that obey linear rules\n\nUsage: tare VERB ... (tare VERB --help says more)\n", tare_version());
+  for (size_t i = 0; i < cli_verb_count; i++) {
+    if (i == 0 || strcmp(cli_verbs[i].task, cli_verbs[i - 1].task) != 0) printf("\n%s\n", cli_verbs[i].task);
+    printf("  %-8s%s\n", cli_verbs[i].name, cli_verbs[i].summary);
+  }
+  printf("\nNothing at hand? 'tare race leaves' races on built-in images.\n");
+}
+
+static const cli_verb *find_verb(const char *name) {
+  for (size_t i = 0; i < cli_verb_count; i++)
+    if (strcmp(cli_verbs[i].name, name) == 0) return &cli_verbs[i];
+  return NULL;
+}
+
+static int unknown_verb(const char *word) {
+  const char *nearest = cli_nearest(word, &cli_verbs[0].name, cli_verb_count, sizeof cli_verbs[0]);
+  const char *what = word[0] == '-' ? "option" : "verb";
+  if (nearest && word[0] != '-') return cli_fail(TARE_E_ARGUMENT, "unknown verb '%s'; did you mean 'tare %s'?", word, nearest);
+  return cli_fail(TARE_E_ARGUMENT, "unknown %s '%s'; 'tare' alone lists the verbs", what, word);
+}
+
+static int run_verb(const cli_verb *verb, int argc, char **argv) {
+  static cli_args args;
+  args.verb = verb;
+  cli_talk(&args);
+  int code = cli_parse(verb, argc, argv, &args);
+  if (code) return code;
+  cli_talk(&args);
+  if (args.value[CLI_HELP].given) cli_help(verb);
+  else code = cli_output_check(&args);
+  return code || args.value[CLI_HELP].given ? code : verb->run(&args);
+}
+
+static int run(int argc, char **argv) {
+  const char *word = argc > 1 ? argv[1] : "--help";
+  if (strcmp(word, "--version") == 0) return cli_version(), 0;
+  int help = strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+  if (help && argc < 3) return map(), 0;
+  const cli_verb *verb = find_verb(help ? argv[2] : word);
+  if (!verb) return unknown_verb(help ? argv[2] : word);
+  if (help) return cli_help(verb), 0;
+  return run_verb(verb, argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv) { return cli_finish(run(argc, argv)); }

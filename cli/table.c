@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tables of text: cells are added row by row, columns become as wide as their widest cell. */
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct cli_table { int columns, cells, capacity; char (*text)[80]; unsigned char *left; };
+
+static char *next_cell(cli_table *table) {
+  if (table->cells == table->capacity) {
+    int capacity = table->capacity * 2 + 64;
+    void *text = realloc(table->text, (size_t)capacity * sizeof *table->text);
+    if (!text) return NULL;
+    table->text = text;
+    table->capacity = capacity;
+  }
+  return table->text[table->cells++];
+}
+
+cli_table *cli_table_create(const char *const *headings, int columns) {
+  cli_table *table = calloc(1, sizeof *table);
+  unsigned char *left = calloc((size_t)columns, 1);
+  if (!table || !left) {
+    free(table);
+    free(left);
+    return NULL;
+  }
+  *table = (cli_table){.columns = columns, .left = left};
+  for (int i = 0; i < columns; i++) {
+    left[i] = headings[i][0] == '<';
+    cli_table_cell(table, "%s", headings[i] + left[i]);
+  }
+  return table;
+}
+
+void cli_table_cell(cli_table *table, const char *format, ...) {
+  char *cell = table ? next_cell(table) : NULL;
+  if (!cell) return;
+  va_list args;
+  va_start(args, format);
+  vsnprintf(cell, sizeof *table->text, format, args);
+  va_end(args);
+}
+
+/* Characters of UTF-8 text: bytes that do not continue another. */
+static int characters(const char *text) {
+  int count = 0;
+  for (; *text; text++) count += ((unsigned char)*text & 0xc0) != 0x80;
+  return count;
+}
+
+void cli_table_print(cli_table *table, FILE *file) {
+  if (!table) return;
+  for (int i = 0; i < table->cells; i++) {
+    int column = i % table->columns, width = 0, last = column == table->columns - 1;
+    for (int j = column; j < table->cells; j += table->columns) {
+      int length = characters(table->text[j]);
+      if (length > width) width = length;
+    }
+    int pad = width - characters(table->text[i]);
+    fprintf(file, "%*s%s%*s%s", table->left[column] ? 0 : pad, "", table->text[i], table->left[column] && !last ? pad : 0, "",
+            last ? "\n" : "  ");
+  }
+  cli_table_free(table);
+}
+
+void cli_table_free(cli_table *table) {
+  if (!table) return;
+  free(table->text);
+  free(table->left);
+  free(table);
+}
