@@ -70,9 +70,7 @@ void cli_range(const cli_option *option, char *text, size_t size) {
 }
 
 static int out_of_range(const cli_option *option, const char *text) {
-  char range[64];
-  cli_range(option, range, sizeof range);
-  return cli_fail(TARE_E_ARGUMENT, "--%s: expected %s, found %s", option->name, range, text);
+  return cli_fail(TARE_E_ARGUMENT, "--%s: expected %.16g to %.16g, found %s", option->name, option->low, option->high, text);
 }
 
 static int set_number(const cli_option *option, const char *text, cli_value *value) {
@@ -121,7 +119,8 @@ static int parse_option(const cli_verb *verb, int argc, char **argv, int *i, cli
   if (option->kind == CLI_FLAG) return equals ? cli_fail(TARE_E_ARGUMENT, "--%s takes no value", option->name) : 0;
   if (equals) return set_value(option, equals + 1, value);
   if (*i + 1 >= argc || (argv[*i + 1][0] == '-' && argv[*i + 1][1] == '-'))
-    return cli_fail(TARE_E_ARGUMENT, "--%s: expected %s after it", option->name, option->argument);
+    return cli_fail(TARE_E_ARGUMENT, "--%s: expected %s after it", option->name,
+                    option->kind == CLI_INTEGER ? "a whole number" : option->kind == CLI_NUMBER ? "a number" : option->argument);
   return set_value(option, argv[++*i], value);
 }
 
