@@ -26,9 +26,9 @@ typedef struct watcher { int said; } watcher;
 static int watch(void *user, const tare_race_progress *p) {
   watcher *w = user;
   if (!w->said && p->steps && (p->seconds_left > 0 || p->steps_done)) {
-    char time[32] = "unknown";
+    char time[32] = "unknown time";
     if (p->seconds_left > 0) cli_duration(time, sizeof time, p->seconds_left);
-    cli_say("%zu runs, %llu steps in all, expected time %s", p->runs, (unsigned long long)p->steps, time);
+    cli_say("%zu runs, %llu steps in all, about %s", p->runs, (unsigned long long)p->steps, time);
     w->said = 1;
   }
   cli_progress_draw(p->steps ? (double)p->steps_done / (double)p->steps : 0, p->seconds_left, "run %zu of %zu: %s", p->runs_done + 1, p->runs,
@@ -78,17 +78,17 @@ static void row(cli_table *table, const tare_race_row *r, int seeds) {
   pair(table, r->final_loss, r->final_loss_spread, seeds);
   if (isfinite(r->test_accuracy)) cli_table_cell(table, "%.1f [%.1f, %.1f]", r->test_accuracy * 100, r->accuracy_low * 100, r->accuracy_high * 100);
   else cli_table_cell(table, "-");
-  if (r->steps_to_reference < 0) cli_table_cell(table, r->learns ? "never" : "does not learn");
+  if (r->steps_to_reference < 0) cli_table_cell(table, "never");
   else cli_table_cell(table, "%lld", (long long)r->steps_to_reference);
   number(table, "%.1f", r->seconds_to_reference);
   number(table, "%.2f", r->step_ms);
   number(table, r->residual_max == 0 ? "%.0f" : "%.1e", r->residual_max);
-  if (r->pairs) cli_table_cell(table, "%d of %d", r->wins, r->pairs);
+  if (r->pairs) cli_table_cell(table, "%d/%d", r->wins, r->pairs);
   else cli_table_cell(table, "-");
 }
 
 static void print_table(FILE *file, const tare_race_result *result, int seeds) {
-  static const char *const headings[] = {"<method", "lr", "mean loss", "last loss", "accuracy %", "steps to ref", "seconds", "step ms", "residual", "wins"};
+  static const char *const headings[] = {"<method", "lr", "mean loss", "last loss", "accuracy %", "to ref", "seconds", "step ms", "residual", "wins"};
   enum { COLUMNS = sizeof headings / sizeof *headings };
   const tare_race_row *rows;
   size_t count = tare_race_rows(result, &rows);
@@ -110,7 +110,7 @@ static void print_notes(FILE *file, const tare_race_result *result, int seeds) {
   size_t count = tare_race_rows(result, &rows), images = tare_race_test_images(result);
   fprintf(file, "\nA guess has loss %.3f.", tare_race_chance(result));
   if (difference && isfinite(difference->final_loss))
-    fprintf(file, " ref: the difference layer's last loss, %.3f. wins: seeds with a lower mean loss than its.", difference->final_loss);
+    fprintf(file, "\nto ref: steps, and seconds, to the difference layer's last loss, %.3f.\nwins: seeds with a lower mean loss than its.", difference->final_loss);
   else fprintf(file, " No ref: the difference layer did not race or diverged.");
   fputc('\n', file);
   for (size_t i = 0; i < count; i++) {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables of text: cells are added row by row, columns become as wide as their widest cell. */
+/* Tables of text: cells are added row by row, columns become as wide as their widest cell; a narrow terminal drops the last ones. */
 #include "cli.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct cli_table { int columns, cells, capacity; char (*text)[80]; unsigned char *left; };
 
@@ -51,18 +52,33 @@ static int characters(const char *text) {
   return count;
 }
 
+static int column_width(const cli_table *table, int column) {
+  int width = 0;
+  for (int i = column; i < table->cells; i += table->columns) {
+    int length = characters(table->text[i]);
+    if (length > width) width = length;
+  }
+  return width;
+}
+
+/* How many columns a terminal has room for; elsewhere all. */
+static int fitting(const cli_table *table, FILE *file) {
+  if (!isatty(fileno(file))) return table->columns;
+  int room = cli_terminal_width(file) + 2, fit = 0;
+  while (fit < table->columns && (room -= column_width(table, fit) + 2) >= 0) fit++;
+  return fit < 2 ? 2 : fit;
+}
+
 void cli_table_print(cli_table *table, FILE *file) {
   if (!table) return;
+  int shown = fitting(table, file);
   for (int i = 0; i < table->cells; i++) {
-    int column = i % table->columns, width = 0, last = column == table->columns - 1;
-    for (int j = column; j < table->cells; j += table->columns) {
-      int length = characters(table->text[j]);
-      if (length > width) width = length;
-    }
-    int pad = width - characters(table->text[i]);
-    fprintf(file, "%*s%s%*s%s", table->left[column] ? 0 : pad, "", table->text[i], table->left[column] && !last ? pad : 0, "",
-            last ? "\n" : "  ");
+    int column = i % table->columns, last = column == shown - 1, left = table->left[column];
+    if (column >= shown) continue;
+    int pad = column_width(table, column) - characters(table->text[i]);
+    fprintf(file, "%*s%s%*s%s", left ? 0 : pad, "", table->text[i], left && !last ? pad : 0, "", last ? "\n" : "  ");
   }
+  if (shown < table->columns) fprintf(file, "(a wider terminal shows %d more columns)\n", table->columns - shown);
   cli_table_free(table);
 }
 
