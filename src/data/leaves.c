@@ -22,9 +22,9 @@
 #include "base/rng.h"
 #include "data/manipulate.h"
 
-enum { SIZE = TARE_LEAVES_SIZE, TEXTURE = 256 };
-enum { CHECK = 1024, MOST_DISCS = 1 << 20 }; /* discs between two looks for rows that are done; a bound that is not met in practice */
-static const double R_MIN = 1.5, R_MAX = 256;
+enum { SIZE = TARE_LEAVES_SIZE, TEXTURE = 256, SMALL = 4 };
+enum { CHECK = 4096, MOST_DISCS = 1 << 20 }; /* discs between two looks for rows that are done; a bound that is not met in practice */
+static const double R_MIN = 1.25, R_MAX = 160;
 static const float CLOSED = 1.0f / 1024; /* a quarter of a grey level of the brightest disc behind */
 
 typedef struct canvas {
@@ -116,28 +116,42 @@ static void span(const disc *d, double reach, double dy, int *left, int *right) 
   *right = half < 0 ? *left : clip(floor(d->x + half - 0.5) + 1);
 }
 
-static void draw(canvas *c, const disc *d) {
-  int bottom = clip(ceil(d->y + d->r + 0.5)), left, right, inner_left, inner_right;
-  for (int y = clip(floor(d->y - d->r - 0.5)); y < bottom; y++) {
+static const int8_t *texture_row(const canvas *c, const disc *d, int y) { return c->texture[(y + d->texture_y) % TEXTURE] + d->texture_x; }
+
+static void draw_large(canvas *c, const disc *d, int top, int bottom) {
+  int left, right, inner_left, inner_right;
+  for (int y = top; y < bottom; y++) {
     if (c->done[y]) continue;
     double dy = y + 0.5 - d->y;
-    const int8_t *texture = c->texture[(y + d->texture_y) % TEXTURE] + d->texture_x;
+    const int8_t *texture = texture_row(c, d, y);
     span(d, d->r + 0.5, dy, &left, &right);
     span(d, d->r - 0.5, dy, &inner_left, &inner_right);
-    if (inner_left >= inner_right) draw_edge(c, d, texture, y, left, right);
-    else {
-      draw_edge(c, d, texture, y, left, inner_left);
-      draw_inside(c, d, texture, y, inner_left, inner_right);
-      draw_edge(c, d, texture, y, inner_right, right);
-    }
+    if (inner_left >= inner_right) inner_left = inner_right = right;
+    draw_edge(c, d, texture, y, left, inner_left);
+    draw_inside(c, d, texture, y, inner_left, inner_right);
+    draw_edge(c, d, texture, y, inner_right, right);
   }
+}
+
+/* Most discs are small and most of their pixels covered already: look at every pixel of the square round it. */
+static void draw_small(canvas *c, const disc *d, int top, int bottom) {
+  int left, right;
+  span(d, d->r + 0.5, 0, &left, &right);
+  for (int y = top; y < bottom; y++)
+    if (!c->done[y]) draw_edge(c, d, texture_row(c, d, y), y, left, right);
+}
+
+static void draw(canvas *c, const disc *d) {
+  int top = clip(floor(d->y - d->r - 0.5)), bottom = clip(ceil(d->y + d->r + 0.5));
+  if (d->r < SMALL) draw_small(c, d, top, bottom);
+  else draw_large(c, d, top, bottom);
 }
 
 static void look_for_done_rows(canvas *c) {
   for (int y = 0; y < SIZE; y++) {
-    int open = 0;
-    for (int x = 0; x < SIZE && !c->done[y]; x++) open |= c->open[y * SIZE + x] > CLOSED;
-    if (c->done[y] || open) continue;
+    int x = 0;
+    while (!c->done[y] && x < SIZE && c->open[y * SIZE + x] <= CLOSED) x++;
+    if (x < SIZE) continue;
     c->done[y] = 1;
     c->rows_left--;
   }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The median of 25 without data-dependent branches, for many pixels side by side.
+ * The median of 25 without data-dependent branches, for a vector of pixels at once.
  *
  * Sort the five columns of a pixel's square, then its five rows: the columns
  * stay sorted. In such a matrix (i+1)(j+1) elements are at most m(i,j), and (5-i)(5-j) at
@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { LANES = 64, SIDE = 5, REACH = SIDE / 2, OUTPUTS = LANES - 2 * REACH };
+enum { LANES = 16, SIDE = 5, REACH = SIDE / 2, OUTPUTS = LANES - 2 * REACH };
 
 typedef struct lanes { uint8_t v[LANES]; } lanes;
 
