@@ -105,7 +105,8 @@ typedef struct tare_race_result tare_race_result;
 TARE_API tare_status tare_race(const tare_source *source, const tare_race_options *options, tare_race_result **out, tare_error *error);
 TARE_API void tare_race_free(tare_race_result *result);
 TARE_API size_t tare_race_runs(const tare_race_result *result, const tare_race_run **runs);  /* race runs, not the tuning ones */
-TARE_API size_t tare_race_rows(const tare_race_result *result, const tare_race_row **rows);  /* sorted by mean loss, rows with diverged runs last */
+/* sorted by mean loss, rows with diverged runs last */
+TARE_API size_t tare_race_rows(const tare_race_result *result, const tare_race_row **rows);
 TARE_API uint64_t tare_race_steps(const tare_race_result *result);
 TARE_API double tare_race_chance(const tare_race_result *result); /* loss of a guess: ln(classes) */
 TARE_API size_t tare_race_test_images(const tare_race_result *result);

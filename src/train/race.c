@@ -12,18 +12,20 @@ enum { TUNING_SEEDS_FROM = 1000000 }; /* past the race's first seed, and past it
 
 void tare_race_defaults(tare_race_options *options) {
   *options = (tare_race_options){.kernel = 7, .constraint = "sum=0", .steps = 400, .seeds = 2, .tuning_seeds = 1, .batch = 32, .seed = 1,
-                                 .optimizer = "adam", .init = TARE_INIT_METHOD, .batch_norm = 1, .threads = 1, .filters = 8, .timing_seconds = 10};
+                                 .optimizer = "adam", .init = TARE_INIT_METHOD, .batch_norm = 1, .threads = 1, .filters = 8,
+                                 .timing_seconds = 10};
 }
 
 static tare_status check_options(const tare_race_options *o, tare_error *error) {
   const struct { const char *name; double value, low, high; } numbers[] = {
-    {"kernel", o->kernel, 1, 255}, {"steps", (double)o->steps, 1, 1e9}, {"seeds", o->seeds, 1, 1000}, {"tuning_seeds", o->tuning_seeds, 1, 1000},
-    {"batch", o->batch, 1, 4096}, {"threads", o->threads, 1, 256}, {"filters", o->filters, 1, 1024}, {"lr", o->lr, 0, 1e9},
+    {"kernel", o->kernel, 1, 255}, {"steps", (double)o->steps, 1, 1e9}, {"seeds", o->seeds, 1, 1000},
+    {"tuning_seeds", o->tuning_seeds, 1, 1000}, {"batch", o->batch, 1, 4096}, {"threads", o->threads, 1, 256}, {"filters", o->filters, 1, 1024}, {"lr", o->lr, 0, 1e9},
     {"timing_seconds", o->timing_seconds, 0, 1e6},
   };
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     if (!(numbers[i].value >= numbers[i].low && numbers[i].value <= numbers[i].high))
-      return tare_fail(error, TARE_E_ARGUMENT, "%s must be %g to %g, not %g", numbers[i].name, numbers[i].low, numbers[i].high, numbers[i].value);
+      return tare_fail(error, TARE_E_ARGUMENT, "%s must be %g to %g, not %g", numbers[i].name, numbers[i].low, numbers[i].high,
+                       numbers[i].value);
   if (!o->constraint || !o->optimizer) return tare_fail(error, TARE_E_ARGUMENT, "a race needs a constraint and an optimizer");
   return TARE_OK;
 }
@@ -93,7 +95,8 @@ static tare_status tune(race_context *race, tare_race_result *result, tare_error
   if (o->lr == 0) return tare_race_tune(&job, tare_race_crew_run, race->crew, &result->tuning, error);
   result->tuning.best = tare_alloc(entries, sizeof *result->tuning.best);
   result->tuning.at_edge = tare_alloc(entries, sizeof *result->tuning.at_edge);
-  if (!result->tuning.best || !result->tuning.at_edge) return tare_fail_memory(error, entries * sizeof *result->tuning.best, "learning rates");
+  if (!result->tuning.best || !result->tuning.at_edge)
+    return tare_fail_memory(error, entries * sizeof *result->tuning.best, "learning rates");
   for (size_t e = 0; e < entries; e++) result->tuning.best[e] = o->lr;
   return TARE_OK;
 }
@@ -119,8 +122,9 @@ static tare_status list_runs(const race_context *race, tare_race_result *result,
   if (!result->runs) return tare_fail_memory(error, result->task_count * sizeof *result->runs, "the runs of a race");
   for (size_t i = 0; i < result->task_count; i++) {
     const race_task *task = &result->tasks[i];
-    result->runs[i] = (tare_race_run){.method = race->field.entries[task->entry].name, .lr = task->lr, .seed = task->seed, .diverged = task->diverged,
-                                      .loss = task->loss, .test_accuracy = share_right(task, race->tests.patches), .residual_max = task->residual_max};
+    result->runs[i] = (tare_race_run){.method = race->field.entries[task->entry].name, .lr = task->lr, .seed = task->seed,
+                                      .diverged = task->diverged, .loss = task->loss,
+                                      .test_accuracy = share_right(task, race->tests.patches), .residual_max = task->residual_max};
   }
   return TARE_OK;
 }

@@ -74,7 +74,8 @@ int64_t tare_race_first(const double *curve, size_t count, double level);
 /* Mean and standard deviation (n - 1) of `count` values; NAN and NAN of none, a deviation of 0 of one. */
 void tare_race_spread(const double *values, size_t count, double *mean, double *deviation);
 /* 95 % interval of sum right / sum total when whole images are drawn again. */
-tare_status tare_race_bootstrap(const double *right, const double *total, size_t images, uint64_t seed, double *low, double *high, tare_error *error);
+tare_status tare_race_bootstrap(const double *right, const double *total, size_t images, uint64_t seed, double *low, double *high,
+                                tare_error *error);
 /* Loss levels on the way from chance to the reference's last value, the last is that value. */
 void tare_race_levels(double chance, double reference, double levels[RACE_LEVELS]);
 
@@ -113,7 +114,8 @@ typedef struct race_feed {
   float *images;
   int32_t *labels;
 } race_feed;
-tare_status tare_race_feed_create(const race_context *race, uint64_t seed, race_feed *feed, tare_error *error); /* free it after failure too */
+/* free it after failure too */
+tare_status tare_race_feed_create(const race_context *race, uint64_t seed, race_feed *feed, tare_error *error);
 void tare_race_feed_free(race_feed *feed);
 tare_status tare_race_train_batch(void *feed, uint64_t index, tare_batch *batch, tare_error *error);
 tare_status tare_race_test_batch(void *feed, uint64_t index, tare_batch *batch, tare_error *error);
@@ -123,7 +125,8 @@ tare_status tare_race_find_tests(race_context *race, tare_error *error); /* fill
 /* race_run.c: one run. `advance` is told after each step, and ends the run with TARE_E_STOPPED when it returns not 0. */
 tare_status tare_race_task_run(const race_context *race, race_task *task, int (*advance)(void *user), void *user, tare_error *error);
 tare_status tare_race_net(const race_context *race, const char *line, uint64_t seed, tare_net **out, tare_error *error);
-tare_status tare_race_trainer(const race_context *race, tare_net *net, double lr, tare_batch_fn batches, void *user, tare_trainer **out, tare_error *error);
+tare_status tare_race_trainer(const race_context *race, tare_net *net, double lr, tare_batch_fn batches, void *user, tare_trainer **out,
+                              tare_error *error);
 
 /* race_crew.c: many runs at once, longest first */
 typedef struct race_crew race_crew;

@@ -8,11 +8,15 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-static size_t image_size(const race_context *race) { return (size_t)race->info.height * (size_t)race->info.width * (size_t)race->info.channels; }
+static size_t image_size(const race_context *race) {
+  return (size_t)race->info.height * (size_t)race->info.width * (size_t)race->info.channels;
+}
 
 tare_status tare_race_feed_create(const race_context *race, uint64_t seed, race_feed *f, tare_error *error) {
   size_t batch = (size_t)race->options->batch;
-  *f = (race_feed){.race = race, .seed = seed, .images = tare_alloc(batch * image_size(race), sizeof(float)), .labels = tare_alloc(batch, sizeof(int32_t))};
+  *f = (race_feed){.race = race, .seed = seed};
+  f->images = tare_alloc(batch * image_size(race), sizeof *f->images);
+  f->labels = tare_alloc(batch, sizeof *f->labels);
   if (f->images && f->labels) return TARE_OK;
   return tare_fail_memory(error, batch * image_size(race) * sizeof(float), "a batch");
 }
@@ -44,7 +48,10 @@ uint64_t tare_race_test_batches(const race_context *race) {
 }
 
 /* Image numbers as the source gives them become 0, 1, ... */
-static int by_number(const void *a, const void *b) { return (*(const int32_t *)a > *(const int32_t *)b) - (*(const int32_t *)a < *(const int32_t *)b); }
+static int by_number(const void *a, const void *b) {
+  int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+  return (x > y) - (x < y);
+}
 
 static void renumber(race_tests *tests, int32_t *sorted) {
   memcpy(sorted, tests->image, tests->patches * sizeof *sorted);

@@ -98,7 +98,8 @@ static json_t *options_json(const tare_race_result *result) {
   json_object_set_new(json, "init", text(o->init == TARE_INIT_RESPONSE ? "response" : "method"));
   json_object_set_new(json, "batch_norm", json_boolean(o->batch_norm));
   json_object_set_new(json, "threads", json_integer(o->threads));
-  for (size_t e = 0; e < result->field.count; e++) json_object_set_new(networks, result->field.entries[e].name, text(result->field.entries[e].line));
+  for (size_t e = 0; e < result->field.count; e++)
+    json_object_set_new(networks, result->field.entries[e].name, text(result->field.entries[e].line));
   json_object_set_new(json, "networks", networks);
   return json;
 }

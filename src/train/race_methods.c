@@ -2,12 +2,13 @@
 /* Who races: the table of methods, and the list that picks from it. */
 #include "train/race.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "net/line.h"
 
 /* A new method is a line here (CONTRIBUTING.md); what its head means is the business of room net. */
 static const tare_race_method methods[] = {
@@ -21,7 +22,8 @@ static const tare_race_method methods[] = {
    "conv $ox$k $r $m"},
   {"spectral", "DCT coefficients scaled by frequency, as images ask for; spectral(P): scaled by its power P", 0, 1, "conv $ox$k $r $m", 1},
   {"whitened", "the same, each frequency scaled as measured on the layer's own input", 0, 1, "conv $ox$k $r $m"},
-  {"whitened-full", "a basis that whitens the measured covariance of the input patches: dense, K up to 16", 0, 0, "conv $ox$k $r $m", .largest = 16},
+  {"whitened-full", "a basis that whitens the measured covariance of the input patches: dense, K up to 16", 0, 0, "conv $ox$k $r $m",
+   .largest = 16},
   {"image-mean", "the mean of each image is subtracted before a plain convolution", 1, 0, "image-mean; conv $ox$k"},
   {"local-mean", "the KxK local mean is subtracted before a plain convolution", 1, 1, "local-mean $k; conv $ox$k", .odd = 1},
   {"laplacian", "a fixed 3x3 Laplacian, then a plain (K-2)x(K-2) convolution", 1, 1, "laplacian; conv $ox$i", .smallest = 3},
@@ -41,38 +43,16 @@ const tare_race_method *tare_race_methods(size_t *count) {
   return methods;
 }
 
-/* Levenshtein's distance between two short words. */
-static size_t distance(const char *a, size_t length, const char *b) {
-  size_t row[64], width = strlen(b);
-  if (width >= 64) return length + width;
-  for (size_t j = 0; j <= width; j++) row[j] = j;
-  for (size_t i = 1; i <= length; i++) {
-    size_t corner = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= width; j++) {
-      size_t best = corner + (a[i - 1] != b[j - 1]);
-      if (row[j] + 1 < best) best = row[j] + 1;
-      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-      corner = row[j];
-      row[j] = best;
-    }
-  }
-  return row[width];
-}
+static const char *name_of(int i) { return i < METHODS ? methods[i].name : NULL; }
 
-static tare_status unknown(const char *name, size_t length, tare_error *error) {
+static tare_status unknown(const char *name, int length, tare_error *error) {
+  char word[64];
   tare_text known = {0};
-  size_t nearest = 0, best = SIZE_MAX;
-  for (size_t i = 0; i < METHODS; i++) {
-    size_t d = distance(name, length, methods[i].name);
-    if (d < best) best = d, nearest = i;
-    tare_text_add(&known, "%s%s", i ? ", " : "", methods[i].name);
-  }
-  if (best <= 1 + length / 3)
-    tare_fail(error, TARE_E_ARGUMENT, "no method '%.*s'; did you mean '%s'? There are: %s, and default, rivals, all", (int)length, name,
-              methods[nearest].name, known.data ? known.data : "");
-  else
-    tare_fail(error, TARE_E_ARGUMENT, "no method '%.*s'; there are: %s, and default, rivals, all", (int)length, name, known.data ? known.data : "");
+  for (size_t i = 0; i < METHODS; i++) tare_text_add(&known, "%s, ", methods[i].name);
+  snprintf(word, sizeof word, "%.*s", length, name);
+  const char *nearest = tare_nearest_name(word, name_of);
+  tare_fail(error, TARE_E_ARGUMENT, "no method '%s'%s%s%s; there are %sdefault, rivals and all", word, nearest ? ", did you mean '" : "",
+            nearest ? nearest : "", nearest ? "'?" : "", known.data ? known.data : "");
   tare_text_free(&known);
   return TARE_E_ARGUMENT;
 }
@@ -103,8 +83,10 @@ static tare_status take_apart(const char *text, size_t length, item *it, tare_er
 
 static tare_status check_size(const tare_race_method *method, int k, tare_error *error) {
   if (method->odd && k % 2 == 0)
-    return tare_fail(error, TARE_E_SHAPE, "%s needs an odd kernel, not %d: choose another, or name the methods that shall race without it", method->name, k);
-  if (k < method->smallest) return tare_fail(error, TARE_E_SHAPE, "%s needs a kernel of at least %d, not %d", method->name, method->smallest, k);
+    return tare_fail(error, TARE_E_SHAPE, "%s needs an odd kernel, not %d: choose another, or name the methods that shall race without it",
+                     method->name, k);
+  if (k < method->smallest)
+    return tare_fail(error, TARE_E_SHAPE, "%s needs a kernel of at least %d, not %d", method->name, method->smallest, k);
   if (method->largest && k > method->largest)
     return tare_fail(error, TARE_E_SHAPE, "%s takes a kernel of at most %d, not %d", method->name, method->largest, k);
   return TARE_OK;
@@ -184,7 +166,8 @@ static char *write_rule(const tare_race_method *method, const item *it, const ra
 static tare_status add(race_field *field, const tare_race_method *method, const item *it, const race_shape *shape, tare_error *error) {
   tare_status status = check_size(method, shape->kernel, error);
   if (status) return status;
-  race_entry entry = {.name = write_name(method, it, 1), .rule = write_rule(method, it, shape), .penalty = strcmp(method->name, "penalty") == 0};
+  race_entry entry = {.name = write_name(method, it, 1), .rule = write_rule(method, it, shape),
+                      .penalty = strcmp(method->name, "penalty") == 0};
   char *layer_name = write_name(method, it, 0);
   if (layer_name && entry.rule) entry.head = write_head(method->head, shape, entry.rule, layer_name);
   if (entry.head) entry.line = write_line(entry.head, shape);
@@ -205,7 +188,7 @@ static tare_status add_strengths(race_field *field, const tare_race_method *meth
 
 static int named(const char *text, size_t length, const char *name) { return strlen(name) == length && memcmp(text, name, length) == 0; }
 
-/* A word that stands for many leaves out what cannot take this K by its size alone; an even K without the difference layer is said instead. */
+/* A word that stands for many leaves out what is bound to smaller filters; that an even K has no difference layer is said, not passed over. */
 static tare_status add_group(race_field *field, int rivals, int defaults, const race_shape *shape, tare_error *error) {
   tare_status status = TARE_OK;
   for (size_t i = 0; i < METHODS && !status; i++) {
@@ -226,9 +209,10 @@ static tare_status add_item(race_field *field, const char *text, size_t length, 
   if (status) return status;
   size_t i = 0;
   while (i < METHODS && !named(it.name, (size_t)it.name_length, methods[i].name)) i++;
-  if (i == METHODS) return unknown(it.name, (size_t)it.name_length, error);
+  if (i == METHODS) return unknown(it.name, it.name_length, error);
   if (it.parameter_length && !methods[i].parameter) return tare_fail(error, TARE_E_ARGUMENT, "method %s takes no number", methods[i].name);
-  if (it.rule_length && !strstr(methods[i].head, "$r")) return tare_fail(error, TARE_E_ARGUMENT, "method %s takes no rule", methods[i].name);
+  if (it.rule_length && !strstr(methods[i].head, "$r"))
+    return tare_fail(error, TARE_E_ARGUMENT, "method %s takes no rule", methods[i].name);
   return add_strengths(field, &methods[i], it, shape, error);
 }
 

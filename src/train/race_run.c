@@ -13,7 +13,8 @@ tare_status tare_race_net(const race_context *race, const char *line, uint64_t s
   return tare_net_create(line, &options, out, error);
 }
 
-tare_status tare_race_trainer(const race_context *race, tare_net *net, double lr, tare_batch_fn batches, void *user, tare_trainer **out, tare_error *error) {
+tare_status tare_race_trainer(const race_context *race, tare_net *net, double lr, tare_batch_fn batches, void *user, tare_trainer **out,
+                              tare_error *error) {
   tare_train_options options;
   tare_train_defaults(&options);
   options.optimizer = race->options->optimizer;
@@ -73,7 +74,8 @@ static tare_status examine(const race_context *race, tare_net *net, race_feed *f
   task->correct = tare_alloc(race->tests.patches, 1);
   if (!task->correct) return tare_fail_memory(error, race->tests.patches, "answers");
   tare_eval_result result;
-  tare_status status = tare_evaluate(net, tare_race_test_batch, f, tare_race_test_batches(race), TARE_LOSS_CROSS_ENTROPY, &result, task->correct, error);
+  tare_status status = tare_evaluate(net, tare_race_test_batch, f, tare_race_test_batches(race), TARE_LOSS_CROSS_ENTROPY, &result,
+                                     task->correct, error);
   if (!status && *entry->rule) status = measure_rule(net, task, entry->penalty, error);
   return status;
 }
@@ -87,7 +89,8 @@ static void mark_diverged(race_task *task) {
   task->mean_loss = task->residual_max = task->penalty_residual = NAN;
 }
 
-static tare_status train(const race_context *race, tare_trainer *trainer, race_task *task, int (*advance)(void *user), void *user, tare_error *error) {
+static tare_status train(const race_context *race, tare_trainer *trainer, race_task *task, int (*advance)(void *user), void *user,
+                         tare_error *error) {
   double sum = 0;
   for (uint64_t i = 0; i < race->options->steps; i++) {
     tare_progress progress;
@@ -102,7 +105,8 @@ static tare_status train(const race_context *race, tare_trainer *trainer, race_t
 }
 
 /* The run itself, between a net, its trainer and its batches. */
-static tare_status race_net(const race_context *race, tare_net *net, race_feed *f, race_task *task, int (*advance)(void *user), void *user, tare_error *error) {
+static tare_status race_net(const race_context *race, tare_net *net, race_feed *f, race_task *task, int (*advance)(void *user), void *user,
+                            tare_error *error) {
   tare_trainer *trainer;
   tare_status status = tare_race_trainer(race, net, task->lr, tare_race_train_batch, f, &trainer, error);
   if (status) return status;

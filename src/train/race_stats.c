@@ -43,7 +43,8 @@ static int ascending(const void *a, const void *b) {
 }
 
 /* Efron's percentile interval, 1000 resamples. */
-tare_status tare_race_bootstrap(const double *right, const double *total, size_t images, uint64_t seed, double *low, double *high, tare_error *error) {
+tare_status tare_race_bootstrap(const double *right, const double *total, size_t images, uint64_t seed, double *low, double *high,
+                                tare_error *error) {
   enum { RESAMPLES = 1000, TAIL = RESAMPLES * 25 / 1000 };
   double *accuracy = tare_alloc(RESAMPLES, sizeof *accuracy);
   if (!accuracy) return tare_fail_memory(error, RESAMPLES * sizeof *accuracy, "a bootstrap");

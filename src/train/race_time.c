@@ -60,10 +60,12 @@ static tare_status time_round(clock_work *work, lane *l, int round, tare_error *
 static tare_status time_lanes(clock_work *work, double seconds, int *rounds, tare_error *error) {
   double start = now();
   tare_status status = TARE_OK;
-  for (size_t i = 0; i < work->count && !status; i++) status = take_step(work, &work->lanes[i], error); /* warm caches, plans made at first use */
+  /* warm caches, plans made at first use */
+  for (size_t i = 0; i < work->count && !status; i++) status = take_step(work, &work->lanes[i], error);
   for (*rounds = 0; *rounds < MAX_ROUNDS && !status && (*rounds < MIN_ROUNDS || now() - start < seconds); ++*rounds) {
     for (size_t i = 0; i < work->count && !status; i++) status = time_round(work, &work->lanes[i], *rounds, error);
-    if (!status && tare_race_crew_say(work->race->crew, "timing each method")) status = tare_fail(error, TARE_E_STOPPED, "the race was stopped");
+    if (!status && tare_race_crew_say(work->race->crew, "timing each method"))
+      status = tare_fail(error, TARE_E_STOPPED, "the race was stopped");
   }
   return status;
 }
@@ -124,7 +126,8 @@ static double median(double *values, int count) {
 static tare_status time_steps(clock_work *work, const double *lr, double seconds, race_times *times, tare_error *error) {
   int rounds;
   tare_status status = TARE_OK;
-  for (size_t i = 0; i < work->count && !status; i++) status = open_step(work, &work->race->field.entries[i], lr[i], &work->lanes[i], error);
+  for (size_t i = 0; i < work->count && !status; i++)
+    status = open_step(work, &work->race->field.entries[i], lr[i], &work->lanes[i], error);
   if (!status) status = time_lanes(work, seconds, &rounds, error);
   for (size_t i = 0; i < work->count; i++) {
     if (!status) times[i].step_ms = 1000 * work->lanes[i].best;

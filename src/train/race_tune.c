@@ -66,7 +66,8 @@ static int asks(const race_tuning *tuning, size_t entry, double chance) {
 }
 
 /* Every entry at rates first .. last, all seeds. */
-static tare_status run_rates(const race_tune_job *job, race_tuning *tuning, int first, int last, race_runner run, void *user, tare_error *error) {
+static tare_status run_rates(const race_tune_job *job, race_tuning *tuning, int first, int last, race_runner run, void *user,
+                             tare_error *error) {
   size_t more = job->entries * (size_t)(last - first + 1) * (size_t)job->seed_count;
   race_task *tasks = tare_alloc(tuning->count + more, sizeof *tasks);
   if (!tasks) return tare_fail_memory(error, (tuning->count + more) * sizeof *tasks, "tuning runs");
@@ -74,7 +75,8 @@ static tare_status run_rates(const race_tune_job *job, race_tuning *tuning, int 
   race_task *task = tasks + tuning->count;
   for (size_t e = 0; e < job->entries; e++)
     for (int r = first; r <= last; r++)
-      for (int s = 0; s < job->seed_count; s++) *task++ = (race_task){.entry = e, .lr = tare_race_rate(r), .seed = job->seeds[s], .tuning = 1};
+      for (int s = 0; s < job->seed_count; s++)
+        *task++ = (race_task){.entry = e, .lr = tare_race_rate(r), .seed = job->seeds[s], .tuning = 1};
   tare_free(tuning->tasks);
   tuning->tasks = tasks;
   tuning->count += more;
