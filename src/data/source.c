@@ -15,7 +15,9 @@
 
 static const tare_source_kind kinds[] = {
   {"leaves", 0, 0, tare_leaves_open},
+  {"photos", 1, 1, tare_photos_open},
   {"mnist", 1, 0, tare_mnist_open},
+  {"folder", 1, 1, tare_folder_open},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 

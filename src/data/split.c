@@ -25,25 +25,37 @@ static int contains(const uint64_t *sorted, size_t count, uint64_t hash) {
   return count > 0 && bsearch(&hash, sorted, count, sizeof hash, compare) != NULL;
 }
 
-/* About 1 in 4 is a test image. Copies of one image have one hash, hence one part. */
-static void split_by_hash(tare_source *source) {
-  size_t parts[2] = {0};
-  uint64_t least = UINT64_MAX, most = 0;
+/* What the hashes alone make of the images of one class (or of all, where the class is the manipulation). */
+typedef struct tally { size_t parts[2]; uint64_t least, most; } tally;
+
+/*
+ * About 1 in 4 is a test image. Copies of one image have one hash, hence one
+ * part. At least one image of each class in each part: with few, chance can leave one empty.
+ */
+static tare_status split_by_hash(tare_source *source, tare_error *error) {
+  size_t groups = source->versions > 1 ? 1 : (size_t)source->info.classes;
+  tally *tallies = tare_alloc(groups, sizeof *tallies);
+  if (!tallies) return tare_fail_memory(error, groups * sizeof *tallies, "a split");
   for (size_t i = 0; i < source->count; i++) {
     tare_item *item = &source->items[i];
-    item->part = item->hash % 4 == 0 ? TARE_TEST : TARE_TRAIN;
-    parts[item->part]++;
-    if (item->hash < least) least = item->hash;
-    if (item->hash > most) most = item->hash;
+    tally *t = &tallies[groups == 1 ? 0 : item->label];
+    item->part = item->hash >> 62 == 0 ? TARE_TEST : TARE_TRAIN;
+    if (t->parts[0] + t->parts[1] == 0 || item->hash < t->least) t->least = item->hash;
+    if (item->hash > t->most) t->most = item->hash;
+    t->parts[item->part]++;
   }
-  /* At least one in each part: with few images chance can leave one empty. */
   for (size_t i = 0; i < source->count; i++) {
-    if (parts[TARE_TEST] == 0 && source->items[i].hash == least) source->items[i].part = TARE_TEST;
-    if (parts[TARE_TRAIN] == 0 && source->items[i].hash == most) source->items[i].part = TARE_TRAIN;
+    tare_item *item = &source->items[i];
+    const tally *t = &tallies[groups == 1 ? 0 : item->label];
+    if (t->least == t->most) continue; /* one image cannot be in both */
+    if (t->parts[TARE_TEST] == 0 && item->hash == t->least) item->part = TARE_TEST;
+    if (t->parts[TARE_TRAIN] == 0 && item->hash == t->most) item->part = TARE_TRAIN;
   }
+  tare_free(tallies);
+  return TARE_OK;
 }
 
-/* The files say which part an image is in, but an image in both is not a test. */
+/* Files may say otherwise, and a copy may lie in two classes: what is a training image is no test. */
 static tare_status drop_test_copies(tare_source *source, tare_error *error) {
   size_t count, copies = 0;
   uint64_t *train = sorted_hashes(source, TARE_TRAIN, &count);
@@ -78,9 +90,8 @@ tare_status tare_split_count(tare_source *source, tare_error *error) {
 }
 
 tare_status tare_split(tare_source *source, tare_error *error) {
-  tare_status status = TARE_OK;
-  if (source->own_split) status = drop_test_copies(source, error);
-  else split_by_hash(source);
+  tare_status status = source->own_split ? TARE_OK : split_by_hash(source, error);
+  if (!status) status = drop_test_copies(source, error);
   if (!status) status = tare_split_count(source, error);
   if (!status && (source->info.images[TARE_TRAIN] == 0 || source->info.images[TARE_TEST] == 0))
     status = tare_fail(error, TARE_E_DATA, "%s: %zu training and %zu test images: expected at least two different images, one for each part",
