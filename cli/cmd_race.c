@@ -54,6 +54,7 @@ static void fill(const cli_args *args, watcher *w, tare_race_options *options) {
   options->batch_norm = !v[CLI_NO_BN].given;
   options->threads = cli_threads(args);
   options->filters = (int)v[CLI_FILTERS].integer;
+  options->timing_seconds = v[CLI_TIMING].number;
   options->tail = v[CLI_TAIL].text;
   options->progress = watch;
   options->user = w;
@@ -72,7 +73,7 @@ static void pair(cli_table *table, double value, double spread, int seeds) {
 
 static void row(cli_table *table, const tare_race_row *r, int seeds) {
   cli_table_cell(table, "%s", r->method);
-  number(table, "%.2g", r->lr);
+  cli_table_cell(table, "%.2g%s", r->lr, r->at_edge ? "*" : "");
   if (r->diverged && !isfinite(r->mean_loss)) cli_table_cell(table, "diverged");
   else pair(table, r->mean_loss, r->mean_loss_spread, seeds);
   pair(table, r->final_loss, r->final_loss_spread, seeds);
@@ -116,6 +117,7 @@ static void print_notes(FILE *file, const tare_race_result *result, int seeds) {
   for (size_t i = 0; i < count; i++) {
     if (isfinite(rows[i].penalty_residual)) fprintf(file, "%s: mean |A w - b| at the end %.2g.\n", rows[i].method, rows[i].penalty_residual);
     if (rows[i].diverged) fprintf(file, "%s: %d run%s diverged.\n", rows[i].method, rows[i].diverged, rows[i].diverged == 1 ? "" : "s");
+    if (rows[i].at_edge) fprintf(file, "%s: * its best rate lies at an end of those tried.\n", rows[i].method);
     if (!rows[i].learns) fprintf(file, "%s does not learn: within 2 %% of a guess.\n", rows[i].method);
   }
   if (images < 30) fprintf(file, "Accuracy on %zu test images: indicative.\n", images);

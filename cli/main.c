@@ -15,7 +15,7 @@ static const cli_use race_uses[] = {
   {CLI_TUNING_SEEDS, "1", NULL}, {CLI_OPTIMIZER, "adam", NULL}, {CLI_LR, NULL, "the best of one grid for all, for each method"},
   {CLI_SCHEDULE, "constant", NULL}, {CLI_INIT, "method", NULL}, {CLI_NO_BN, NULL, NULL}, {CLI_FILTERS, "8", NULL},
   {CLI_TAIL, NULL, "conv 16x3 /2; bn; relu; conv 32x3 /2; bn; relu; gap; dense CLASSES"}, {CLI_BATCH, "32", NULL},
-  {CLI_BRIGHTNESS, "0.5", NULL}, SOURCE, COMMON,
+  {CLI_TIMING, "10", NULL}, {CLI_BRIGHTNESS, "0.5", NULL}, SOURCE, COMMON,
 };
 static const cli_use train_uses[] = {
   {CLI_NET, NULL, "the race's: conv 8x7 sum=0 spectral; bn; relu; conv 16x3 /2; bn; relu; conv 32x3 /2; bn; relu; gap; dense CLASSES"},

@@ -10,7 +10,7 @@ const cli_option cli_option_table[CLI_OPTIONS] = {
     "what the filters must obey: sum=V, order=Q, bayar, centre=V, moment(P,Q)=V, derivative(P,Q) accuracy=A, symmetric, antisymmetric, "
     "rows=FILE.json, joined by ';', each ending in @slice (its default) or @filter; or none"},
   [CLI_METHODS] = {"methods", 0, CLI_TEXT, "LIST", 0, 0,
-    "what races, joined by commas, or default, rivals, all (see below)"},
+    "what races, joined by commas: methods (see below), or default, rivals, all; one may bring a rule of its own: spectral:order=1"},
   [CLI_STEPS] = {"steps", 0, CLI_INTEGER, "N", 1, CLI_MANY, "training steps (batches)"},
   [CLI_SEEDS] = {"seeds", 0, CLI_INTEGER, "N", 1, 1000, "race runs of each method, each from another start; a claim of order needs 8"},
   [CLI_TUNING_SEEDS] = {"tuning-seeds", 0, CLI_INTEGER, "N", 1, 1000, "runs for each learning rate tried, on seeds of their own"},
@@ -19,6 +19,7 @@ const cli_option cli_option_table[CLI_OPTIONS] = {
   [CLI_NO_BN] = {"no-bn", 0, CLI_FLAG, NULL, 0, 0, "without batch norm"},
   [CLI_FILTERS] = {"filters", 0, CLI_INTEGER, "N", 1, 1024, "filters in the constrained layer"},
   [CLI_TAIL] = {"tail", 0, CLI_TEXT, "LINE", 0, 0, "the network after the constrained layer"},
+  [CLI_TIMING] = {"timing", 0, CLI_NUMBER, "SECONDS", 0, 10000, "for measuring the time of a step, at the end, with nothing else running"},
   [CLI_NET] = {"net", 0, CLI_TEXT, "LINE", 0, 0,
     "the network, layers joined by ';': conv OxK [/STRIDE] [RULE] [METHOD] [pad=...], bn, relu, maxpool K, avgpool K, gap, flatten, "
     "dense N, dropout P"},
