@@ -33,18 +33,24 @@ static int64_t gcd(int64_t a, int64_t b) {
   return a;
 }
 
-/* Taps whose coefficients have gcd 1 (those that lower it), then small ones up to the limit. Returns their gcd. */
+/*
+ * Taps whose coefficients have gcd 1 (those that lower it), then others spread
+ * evenly over the sizes: vectors are short where sizes differ. Returns the gcd.
+ */
 static int64_t choose_taps(tare_lattice *l, place *sorted, int count) {
   int64_t divisor = 0;
-  for (int pass = 0; pass < 2; pass++)
-    for (int i = 0; i < count && l->taps < TARE_LATTICE_TAPS; i++) {
-      if (sorted[i].entry < 0) continue;
-      int64_t with = gcd(sorted[i].size, divisor);
-      if (pass == 0 && with == divisor) continue;
-      divisor = with;
-      l->place[l->taps++] = sorted[i].entry;
-      sorted[i].entry = -1;
-    }
+  for (int i = 0; i < count && l->taps < TARE_LATTICE_TAPS; i++) {
+    int64_t with = gcd(sorted[i].size, divisor);
+    if (with == divisor) continue;
+    divisor = with;
+    l->place[l->taps++] = sorted[i].entry;
+    sorted[i].entry = -1;
+  }
+  int room = TARE_LATTICE_TAPS - l->taps;
+  for (int64_t k = 0; k < room; k++) {
+    int i = room < count ? (int)((k + 1) * count / room) - 1 : (int)k;
+    if (i < count && sorted[i].entry >= 0) l->place[l->taps++] = sorted[i].entry;
+  }
   return divisor;
 }
 

@@ -11,7 +11,7 @@
 #include <tare/round.h>
 
 /* Short vectors over a few taps of the row, for coefficients too large for tables. */
-enum { TARE_LATTICE_TAPS = 12 };
+enum { TARE_LATTICE_TAPS = 20 };
 typedef struct tare_lattice {
   int taps;                                              /* 2 to TARE_LATTICE_TAPS; 0 if not needed */
   int place[TARE_LATTICE_TAPS];                          /* which entries of the row */
@@ -66,7 +66,7 @@ int tare_correct(const tare_solver *solver, tare_choice *order, const double *x,
 /* The last part of it, |excess| < largest: by tables, or by the lattice. */
 int tare_correct_table(const tare_solver *solver, int moves, const double *x, int64_t *entry, int64_t bound, int64_t excess);
 int tare_correct_lattice(const tare_lattice *lattice, const double *x, int64_t *entry, int64_t bound, int64_t excess);
-/* Operations of the table for `moves`: the lattice is taken where they are too many. */
+/* Operations of the table for `moves`; the lattice is taken where they are too many. */
 double tare_table_work(const tare_solver *solver, int moves);
 tare_status tare_lattice_build(tare_lattice *lattice, const int64_t *a, int count, tare_error *error);
 
