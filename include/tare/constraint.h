@@ -16,11 +16,16 @@
  *   derivative(p,q) [accuracy=a]   every moment of total order < p+q+a is fixed: 1 for (p,q), 0 for the others (a = 1 unless given)
  *   symmetric, antisymmetric  w(-i) = w(i), w(-i) = -w(i)
  *   rows=FILE.json            your own rows: {"A": [[...], ...], "b": [...]}, entries integers, decimals or "p/q" strings
- * V is an integer, a decimal or a fraction p/q. Each rule may end in '@slice'
- * (the default: each input channel of each filter by itself) or '@filter'
- * (over all input channels of a filter).
+ * V is an integer, a decimal (1e-3 too) or a fraction p/q. Orders and powers go up to 20 in
+ * total, filters up to 2^24 taps. Each rule may end in '@slice' (the default: each input channel
+ * of each filter by itself) or '@filter' (its row runs over all input channels of a filter, with
+ * the same coefficients in each: the rule of the filter that a grey image sees). Rows of
+ * rows=FILE@filter have the taps of a slice or of the whole filter. Syntax errors are
+ * TARE_E_SYNTAX and say at which column. Exact meaning and derivations: doc/rules.md.
  *
  * A constraint is immutable once made: any number of threads may read it.
+ * FLINT keeps a cache for each thread that met numbers over 62 bits; a thread
+ * that ends after calling this room may give it back with flint_cleanup().
  */
 #ifndef TARE_CONSTRAINT_H
 #define TARE_CONSTRAINT_H

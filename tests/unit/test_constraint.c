@@ -243,6 +243,25 @@ static void rows_from_a_file_are_exact(void **state) {
   unlink(path);
 }
 
+/* Pivots other than 1: the right-hand side must be carried along. */
+static void combinations_of_rows_are_seen(void **state) {
+  (void)state;
+  for (int right = 7; right <= 8; right++) {
+    char path[32], text[64], content[100];
+    sprintf(content, "{\"A\": [[2, 3, 5], [3, 2, 7], [12, 13, 29]], \"b\": [1, 2, %d]}", right); /* the third is 3 times the first and twice the second */
+    write_temporary(path, content);
+    snprintf(text, sizeof text, "rows=%s", path);
+    if (right == 7) {
+      tare_constraint *c = make(text, shape_of(3, 0, 0, 1));
+      assert_int_equal(tare_constraint_rows(c), 2);
+      tare_constraint_free(c);
+    } else {
+      refuse(text, shape_of(3, 0, 0, 1), TARE_E_CONFLICT, "contradicts itself", "");
+    }
+    unlink(path);
+  }
+}
+
 static void bad_files_are_refused(void **state) {
   (void)state;
   static const struct { const char *content; tare_status status; const char *part; } cases[] = {
@@ -447,6 +466,7 @@ int main(void) {
     cmocka_unit_test(syntax_errors_have_their_column),
     cmocka_unit_test(text_is_canonical),
     cmocka_unit_test(rows_from_a_file_are_exact),
+    cmocka_unit_test(combinations_of_rows_are_seen),
     cmocka_unit_test(bad_files_are_refused),
     cmocka_unit_test(rank_is_what_flint_finds),
     cmocka_unit_test(residual_is_exact),

@@ -311,6 +311,22 @@ static void odd_weights(void **state) {
   check_one("sum=0", at_the_top, 2, 2);
 }
 
+/* Weights far from their rule: the nearest that obey, 1/9 each, though sums of 3e38 cancel. */
+static void far_weights_are_projected(void **state) {
+  (void)state;
+  float w[9], out[9];
+  for (int i = 0; i < 9; i++) w[i] = 3e38f;
+  tare_constraint *c = make("sum=1", 3, 3, 1);
+  assert_int_equal(tare_round_fp32(c, 1, w, out, NULL), TARE_OK);
+  assert_true(is_exact(c, out, 1));
+  for (int i = 0; i < 9; i++) assert_true(fabs(out[i] - 1.0 / 9) < 1e-7);
+  tare_constraint_free(c);
+  c = make("centre=1/2", 3, 3, 1);
+  assert_int_equal(tare_round_fp32(c, 1, (float[9]){0.1f, 0.2f, 0, 0, 3e38f}, out, NULL), TARE_OK);
+  assert_true(out[4] == 0.5f && fabsf(out[0] - 0.1f) < 1e-7f);
+  tare_constraint_free(c);
+}
+
 /* Weights on a grid that obey are left alone; others near them obey after. */
 static void exact_weights_stay(void **state) {
   (void)state;
@@ -385,6 +401,7 @@ int main(void) {
     cmocka_unit_test(lattice_is_close),
     cmocka_unit_test(a_sum_costs_little),
     cmocka_unit_test(odd_weights),
+    cmocka_unit_test(far_weights_are_projected),
     cmocka_unit_test(exact_weights_stay),
     cmocka_unit_test(what_cannot_be_is_refused),
     cmocka_unit_test(failure_touches_nothing),
