@@ -17,7 +17,8 @@ static tare_status check_shape(const tare_filter_shape *shape, tare_error *error
   if (shape->channels < 1) return tare_fail(error, TARE_E_ARGUMENT, "filter shape: expected at least 1 channel, found %d", shape->channels);
   long long taps = shape->channels;
   for (int axis = 0; axis < shape->dims; axis++) {
-    if (shape->size[axis] < 1) return tare_fail(error, TARE_E_ARGUMENT, "filter shape: expected a size of at least 1, found %d", shape->size[axis]);
+    int size = shape->size[axis];
+    if (size < 1) return tare_fail(error, TARE_E_ARGUMENT, "filter shape: expected a size of at least 1, found %d", size);
     if (taps <= max_taps) taps *= shape->size[axis];
   }
   if (taps > max_taps) return tare_fail(error, TARE_E_ARGUMENT, "filter shape: more than %lld taps in all channels", max_taps);
@@ -34,7 +35,8 @@ static tare_status contradict(const tare_rows *rows, int taps, const char *use, 
 
 static tare_status fail_pair(const tare_rules *rules, int i, int j, tare_error *error) {
   int first = i < j ? i : j, second = i < j ? j : i;
-  return tare_fail(error, TARE_E_CONFLICT, "the rules \"%s\" and \"%s\" contradict each other", rules->rule[first].text, rules->rule[second].text);
+  return tare_fail(error, TARE_E_CONFLICT, "the rules \"%s\" and \"%s\" contradict each other", rules->rule[first].text,
+                   rules->rule[second].text);
 }
 
 /* No two rules contradict each other, yet all together do: leave out rule after rule while the rest still does. */
@@ -52,7 +54,8 @@ static tare_status fail_several(const tare_rules *rules, const tare_rows *rows, 
   for (int i = 0; i < rules->count; i++)
     if (use[i]) tare_text_add(&text, "%s\"%s\"", listed++ ? ", " : "", rules->rule[i].text);
   char *names = tare_text_take(&text);
-  tare_fail(error, TARE_E_CONFLICT, "the rules %s contradict each other%s", names ? names : "", listed > 2 ? " (any two of them do not)" : "");
+  tare_fail(error, TARE_E_CONFLICT, "the rules %s contradict each other%s", names ? names : "",
+            listed > 2 ? " (any two of them do not)" : "");
   tare_free(names);
   return TARE_E_CONFLICT;
 }
@@ -67,7 +70,8 @@ static tare_status explain(const tare_rules *rules, const tare_rows *rows, int t
     status = contradict(rows, taps, use, keep, &answer, error);
   }
   if (!status && answer)
-    status = tare_fail(error, TARE_E_CONFLICT, "the rule \"%s\" contradicts itself on a filter of this size; take a larger filter or ask for less",
+    status = tare_fail(error, TARE_E_CONFLICT,
+                       "the rule \"%s\" contradicts itself on a filter of this size; take a larger filter or ask for less",
                        rules->rule[culprit].text);
   for (int i = 0; i < rules->count && !status; i++) {
     if (i == culprit) continue;
@@ -94,7 +98,8 @@ static char *write_notes(const tare_rules *rules, const tare_rows *rows, const c
     if (!dropped) continue;
     const char *line = text.length ? "\n" : "";
     if (dropped == total) tare_text_add(&text, "%srule \"%s\" follows from the other rules: dropped", line, rules->rule[rule].text);
-    else tare_text_add(&text, "%srule \"%s\": %d of its %d rows follow from the other rows: dropped", line, rules->rule[rule].text, dropped, total);
+    else tare_text_add(&text, "%srule \"%s\": %d of its %d rows follow from the other rows: dropped", line, rules->rule[rule].text,
+                       dropped, total);
   }
   return tare_text_take(&text);
 }
@@ -132,7 +137,8 @@ static tare_status combine(tare_constraint *c, const tare_rules *rules, int allo
     compact(rows, keep);
   }
   if (!status && rows->count == c->taps && !allow_full)
-    status = tare_fail(error, TARE_E_CONFLICT, "the rules \"%s\" leave no free weight: %d independent rows for %d taps; take a larger filter or fewer rules",
+    status = tare_fail(error, TARE_E_CONFLICT,
+                       "the rules \"%s\" leave no free weight: %d independent rows for %d taps; take a larger filter or fewer rules",
                        c->text, rows->count, c->taps);
   tare_free(keep);
   return status;
@@ -150,8 +156,10 @@ static tare_status build(tare_constraint *c, const tare_rules *rules, int allow_
   return status;
 }
 
-tare_status tare_constraint_create(const char *text, const tare_filter_shape *shape, int allow_full, tare_constraint **out, tare_error *error) {
-  if (!text || !shape || !out) return tare_fail(error, TARE_E_ARGUMENT, "a constraint needs a text, a filter shape and a place for the result; one is NULL");
+tare_status tare_constraint_create(const char *text, const tare_filter_shape *shape, int allow_full, tare_constraint **out,
+                                   tare_error *error) {
+  if (!text || !shape || !out)
+    return tare_fail(error, TARE_E_ARGUMENT, "a constraint needs a text, a filter shape and a place for the result; one is NULL");
   tare_status status = check_shape(shape, error);
   if (status) return status;
   tare_rules rules = {0};

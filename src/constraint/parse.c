@@ -45,7 +45,8 @@ static tare_status expected(parser *p, const char *what) {
   size_t length = strcspn(found, ";");
   if (length > 24) length = 24;
   if (*found == 0) return tare_fail(p->error, TARE_E_SYNTAX, "rule, column %zu: expected %s, found the end", p->at + 1, what);
-  return tare_fail(p->error, TARE_E_SYNTAX, "rule, column %zu: expected %s, found \"%.*s\"", p->at + 1, what, (int)(length ? length : 1), found);
+  return tare_fail(p->error, TARE_E_SYNTAX, "rule, column %zu: expected %s, found \"%.*s\"", p->at + 1, what, (int)(length ? length : 1),
+                   found);
 }
 
 static int accept(parser *p, char c) {
@@ -156,12 +157,13 @@ static tare_status check_rule(parser *p, const tare_rule *rule, size_t column) {
   const struct form *form = &forms[rule->kind];
   for (int axis = 0; form->odd && axis < shape->dims; axis++)
     if (shape->size[axis] % 2 == 0)
-      return tare_fail(p->error, TARE_E_SHAPE, "rule, column %zu: %s needs a centre tap, so odd sizes; the filter has size %d along axis %d", column,
-                       form->name, shape->size[axis], axis + 1);
+      return tare_fail(p->error, TARE_E_SHAPE,
+                       "rule, column %zu: %s needs a centre tap, so odd sizes; the filter has size %d along axis %d", column, form->name, shape->size[axis], axis + 1);
   int total = form->accuracy ? rule->order - 1 : 0;
   for (int axis = 0; form->powers && axis < shape->dims; axis++) total += rule->power[axis];
   if (total > TARE_MAX_ORDER)
-    return tare_fail(p->error, TARE_E_SYNTAX, "rule, column %zu: %s speaks of moments of total order %d; at most %d is supported", column, form->name, total,
+    return tare_fail(p->error, TARE_E_SYNTAX, "rule, column %zu: %s speaks of moments of total order %d; at most %d is supported",
+                     column, form->name, total,
                      TARE_MAX_ORDER);
   return TARE_OK;
 }

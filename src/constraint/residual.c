@@ -137,11 +137,13 @@ static void fill(const struct worst *worst, tare_residual *out) {
 }
 
 tare_status tare_constraint_residual(const tare_constraint *c, const float *w, size_t units, tare_residual *residual, tare_error *error) {
-  if (!c || !w || !residual) return tare_fail(error, TARE_E_ARGUMENT, "residual: a constraint, weights and a place for the result are needed; one is NULL");
+  if (!c || !w || !residual)
+    return tare_fail(error, TARE_E_ARGUMENT, "residual: a constraint, weights and a place for the result are needed; one is NULL");
   tare_status status = check_finite(w, c->taps, units, error);
   if (status) return status;
   size_t n = (size_t)c->taps;
-  unit u = {.mantissa = tare_alloc(n, sizeof *u.mantissa), .exponent = tare_alloc(n, sizeof *u.exponent), .fixed = tare_alloc(n, sizeof *u.fixed)};
+  unit u = {.mantissa = tare_alloc(n, sizeof *u.mantissa), .exponent = tare_alloc(n, sizeof *u.exponent)};
+  u.fixed = tare_alloc(n, sizeof *u.fixed);
   if (!u.mantissa || !u.exponent || !u.fixed) status = tare_fail_memory(error, n * sizeof *u.fixed, "a residual");
   struct worst worst = {.row = 0};
   fmpq_t value, size;

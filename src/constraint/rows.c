@@ -189,7 +189,10 @@ static tare_status emit_moments(builder *b, int top, const int *one) {
   return status;
 }
 
-/* w(i) - sign w(-i) = 0 for each pair; the tap at the origin, its own mirror, is 0 if antisymmetric. In row-major order the mirror of t is n-1-t. */
+/*
+ * w(i) - sign w(-i) = 0 for each pair; the tap at the origin, its own mirror, is 0 if antisymmetric.
+ * In row-major order the mirror of t is n-1-t.
+ */
 static tare_status emit_mirror(builder *b, slong sign) {
   tare_status status = TARE_OK;
   fmpq_t zero;
@@ -252,7 +255,8 @@ static tare_status emit_table(builder *b) {
   if (table.columns != b->slice && !(b->rule->filter && table.columns == whole))
     status = tare_fail(b->error, TARE_E_SHAPE, "%s: rows of %d numbers; expected %d, the taps of %s", b->rule->path, table.columns,
                        b->rule->filter ? whole : b->slice, b->rule->filter ? "a filter" : "a slice");
-  for (int i = 0; i < table.rows && !status; i++) status = emit_entries(b, table.entry + (size_t)i * (size_t)(table.columns + 1), table.columns);
+  size_t stride = (size_t)table.columns + 1;
+  for (int i = 0; i < table.rows && !status; i++) status = emit_entries(b, table.entry + (size_t)i * stride, table.columns);
   tare_table_free(&table);
   return status;
 }

@@ -29,7 +29,10 @@ enum { TARE_MAX_ORDER = 20 };
 tare_status tare_rules_parse(const char *text, const tare_filter_shape *shape, tare_rules *out, tare_error *error);
 void tare_rules_free(tare_rules *rules);
 
-/* Rows in the order of the rules, each made for the unit (slice rules repeated for each channel if `filter`). Free them also after a failure. */
+/*
+ * Rows in the order of the rules, each made for the unit (slice rules repeated for each channel if `filter`).
+ * Free them also after a failure.
+ */
 typedef struct tare_rows { tare_row *row; int count, capacity; } tare_rows;
 tare_status tare_rows_build(const tare_rules *rules, const tare_filter_shape *shape, int filter, tare_rows *out, tare_error *error);
 void tare_rows_truncate(tare_rows *rows, int count); /* only the first `count` stay */

@@ -39,11 +39,13 @@ static char *quote_numbers(const char *text, size_t length) {
   return copy;
 }
 
-static tare_status read_entry(const char *path, const json_t *json, fmpq_t value, const char *name, size_t row, size_t column, tare_error *error) {
+static tare_status read_entry(const char *path, const json_t *json, fmpq_t value, const char *name, size_t row, size_t column,
+                              tare_error *error) {
   const char *text = json_string_value(json);
   size_t length = text ? tare_rational_read(value, text) : 0;
   if (length == 0 || text[length])
-    return tare_fail(error, TARE_E_DATA, "%s: %s, row %zu, entry %zu: expected an integer, a decimal or \"p/q\", found %.40s", path, name, row + 1, column + 1,
+    return tare_fail(error, TARE_E_DATA, "%s: %s, row %zu, entry %zu: expected an integer, a decimal or \"p/q\", found %.40s", path,
+                     name, row + 1, column + 1,
                      text ? text : "something else");
   return TARE_OK;
 }
@@ -52,7 +54,8 @@ static tare_status read_row(const char *path, const json_t *a, const json_t *b, 
   const json_t *line = json_array_get(a, row);
   size_t columns = (size_t)table->columns;
   if (json_array_size(line) != columns)
-    return tare_fail(error, TARE_E_DATA, "%s: A, row %zu: expected a list of %zu numbers as in row 1, found %zu", path, row + 1, columns, json_array_size(line));
+    return tare_fail(error, TARE_E_DATA, "%s: A, row %zu: expected a list of %zu numbers as in row 1, found %zu", path, row + 1, columns,
+                     json_array_size(line));
   fmpq *entry = table->entry + row * (columns + 1);
   for (size_t i = 0; i < columns; i++) {
     tare_status status = read_entry(path, json_array_get(line, i), &entry[i], "A", row, i, error);

@@ -72,7 +72,8 @@ static int list_moves(const tare_solver *s, int sign, const double *x, const int
 }
 
 /* One move each of the cheapest taps; how many moved. *left is what stays to be mended, in the direction of `sign`. */
-static int move_cheapest(const tare_solver *s, int sign, tare_choice *order, const double *x, int64_t *entry, int64_t bound, __int128 *left) {
+static int move_cheapest(const tare_solver *s, int sign, tare_choice *order, const double *x, int64_t *entry, int64_t bound,
+                         __int128 *left) {
   int taken = select_cheapest(s, order, list_moves(s, sign, x, entry, bound, order), left);
   for (int i = 0; i < taken; i++) {
     int place = order[i].entry;
@@ -91,6 +92,7 @@ int tare_correct(const tare_solver *s, tare_choice *order, const double *x, int6
   if (left >= s->largest) return 0;
   if (s->lattice.taps) return tare_correct_lattice(&s->lattice, x, entry, bound, (int64_t)left * sign);
   int done = 0; /* near the bound fewer moves are left: then more of them may find a way */
-  for (int moves = s->moves; !done && moves <= 4 * s->moves; moves *= 2) done = tare_correct_table(s, moves, x, entry, bound, (int64_t)left * sign);
+  for (int moves = s->moves; !done && moves <= 4 * s->moves; moves *= 2)
+    done = tare_correct_table(s, moves, x, entry, bound, (int64_t)left * sign);
   return done;
 }

@@ -49,7 +49,10 @@ static int right_side(const tare_solver *s, int e, __int128 *steps) {
   return 1;
 }
 
-/* target -= a (a . target - b) / |a|^2: the nearest weights that obey, as far as doubles go; what cancels in one pass is left to the next. */
+/*
+ * target -= a (a . target - b) / |a|^2: the nearest weights that obey, as far as doubles go.
+ * What cancels in one pass is left to the next.
+ */
 static void project(const tare_solver *s, double *target) {
   for (int pass = 0; pass < 3; pass++) {
     double sum = -s->b;
@@ -76,7 +79,8 @@ static __int128 quantise(const tare_solver *s, tare_scratch *t, int e, int64_t b
 static tare_status fail_grid(const tare_solver *s, double largest, int e, tare_error *error) {
   double step = ldexp(1, e), nearest = nearbyint(s->b / step) * step;
   return tare_fail(error, TARE_E_ARGUMENT,
-                   "rounding: weights up to %.9g need steps of 2^%d, of which the right-hand side %.17g is no multiple; the nearest that is one is %.17g",
+                   "rounding: weights up to %.9g need steps of 2^%d, of which the right-hand side %.17g is no multiple; "
+                   "the nearest that is one is %.17g",
                    largest, e, s->b * s->scale, nearest * s->scale);
 }
 
@@ -160,7 +164,8 @@ static tare_status round_apart(const tare_solver *s, size_t units, const float *
 }
 
 tare_status tare_round_fp32(const tare_constraint *constraint, size_t units, const float *w, float *out, tare_error *error) {
-  if (!constraint || !w || !out) return tare_fail(error, TARE_E_ARGUMENT, "rounding: a constraint, weights and a place for the result are needed; one is NULL");
+  if (!constraint || !w || !out)
+    return tare_fail(error, TARE_E_ARGUMENT, "rounding: a constraint, weights and a place for the result are needed; one is NULL");
   tare_solver *solver = NULL;
   tare_status status = tare_solver_create(constraint, &solver, error);
   if (!status) status = round_apart(solver, units, w, out, error);

@@ -57,7 +57,8 @@ static tare_status fail_right_side(const fmpq_t b, const fmpq_t scale, tare_erro
   add_product(&text, nearest, scale);
   fmpq_clear(user);
   char *message = tare_text_take(&text);
-  tare_status status = tare_fail(error, TARE_E_ARGUMENT, "%s", message ? message : "rounding: no binary float grid holds the right-hand side");
+  tare_status status = tare_fail(error, TARE_E_ARGUMENT, "%s",
+                                 message ? message : "rounding: no binary float grid holds the right-hand side");
   tare_free(message);
   return status;
 }
@@ -90,7 +91,8 @@ static tare_status set_row(tare_solver *s, const tare_row *row, tare_error *erro
   for (int i = 0; i < row->count && !status; i++) {
     fmpz_divexact(a, &row->a[i], divisor);
     if (fmpz_bits(a) > TARE_COEFFICIENT_BITS)
-      status = tare_fail(error, TARE_E_UNSUPPORTED, "rounding: a coefficient of the row has %d bits as an integer; at most %d are supported",
+      status = tare_fail(error, TARE_E_UNSUPPORTED,
+                         "rounding: a coefficient of the row has %d bits as an integer; at most %d are supported",
                          (int)fmpz_bits(a), TARE_COEFFICIENT_BITS);
     else s->a[i] = fmpz_get_si(a);
     s->tap[i] = row->tap[i];
@@ -153,7 +155,8 @@ static tare_status fill(tare_solver *s, const tare_row *row, tare_error *error) 
 tare_status tare_solver_create(const tare_constraint *constraint, tare_solver **out, tare_error *error) {
   int rows = tare_constraint_rows(constraint);
   if (rows > 1)
-    return tare_fail(error, TARE_E_UNSUPPORTED, "rounding: the rules \"%s\" have %d rows; exact rounding is for rules of one row", tare_constraint_text(constraint), rows);
+    return tare_fail(error, TARE_E_UNSUPPORTED, "rounding: the rules \"%s\" have %d rows; exact rounding is for rules of one row",
+                     tare_constraint_text(constraint), rows);
   tare_solver *s = tare_alloc(1, sizeof *s);
   if (!s) return tare_fail_memory(error, sizeof *s, "a row to round to");
   s->taps = tare_constraint_taps(constraint);
@@ -174,8 +177,10 @@ void tare_solver_free(tare_solver *s) {
 
 tare_status tare_scratch_create(const tare_solver *s, tare_scratch *out, tare_error *error) {
   size_t n = (size_t)s->taps, count = (size_t)s->count;
-  *out = (tare_scratch){.target = tare_alloc(n, sizeof *out->target), .x = tare_alloc(count, sizeof *out->x), .q = tare_alloc(n, sizeof *out->q),
-                        .entry = tare_alloc(count, sizeof *out->entry), .order = tare_alloc(count, sizeof *out->order)};
+  *out = (tare_scratch){.target = tare_alloc(n, sizeof *out->target), .q = tare_alloc(n, sizeof *out->q)};
+  out->x = tare_alloc(count, sizeof *out->x);
+  out->entry = tare_alloc(count, sizeof *out->entry);
+  out->order = tare_alloc(count, sizeof *out->order);
   if (out->target && out->x && out->q && out->entry && out->order) return TARE_OK;
   tare_scratch_free(out);
   return tare_fail_memory(error, n * sizeof *out->q, "rounding");

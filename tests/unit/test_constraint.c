@@ -71,7 +71,8 @@ static void rows_are_counted(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     tare_constraint *c = make(cases[i].text, shape_of(cases[i].a, cases[i].b, cases[i].c, cases[i].channels));
     assert_int_equal(tare_constraint_taps(c), cases[i].taps);
-    if (tare_constraint_rows(c) != cases[i].rows) fail_msg("%s: %d rows, expected %d", cases[i].text, tare_constraint_rows(c), cases[i].rows);
+    if (tare_constraint_rows(c) != cases[i].rows) fail_msg("%s: %d rows, expected %d", cases[i].text, tare_constraint_rows(c),
+                                                           cases[i].rows);
     if (!strstr(tare_constraint_notes(c), cases[i].note)) fail_msg("%s: note \"%s\"", cases[i].text, tare_constraint_notes(c));
     if (!*cases[i].note) assert_string_equal(tare_constraint_notes(c), "");
     assert_int_equal(tare_constraint_is_filter(c), strchr(cases[i].text, '@') != NULL);
@@ -112,7 +113,8 @@ static void rules_mean_what_they_say(void **state) {
 /* A finite-difference table is the one solution of its rule: (-1/2, 0, 1/2) for the first derivative. */
 static void filter_scope_repeats(void **state) {
   (void)state;
-  check_matrix("sum=0; centre=2@filter", shape_of(3, 0, 0, 2), (double[]){1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 1, 0, 0, 1, 0}, (double[]){0, 0, 2});
+  check_matrix("sum=0; centre=2@filter", shape_of(3, 0, 0, 2), (double[]){1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 1, 0, 0, 1, 0},
+               (double[]){0, 0, 2});
   check_matrix("moment(1)=1@filter", shape_of(2, 0, 0, 2), (double[]){-0.5, 0.5, -0.5, 0.5}, (double[]){1});
   tare_constraint *c = make("derivative(1) accuracy=2", shape_of(3, 0, 0, 1));
   tare_residual residual;
@@ -139,7 +141,8 @@ static void refuse(const char *text, tare_filter_shape shape, tare_status expect
   tare_status status = tare_constraint_create(text, &shape, 0, &c, &error);
   assert_null(c);
   if (status != expected) fail_msg("%s: status %d, expected %d: %s", text, status, expected, error.message);
-  if (!strstr(error.message, first) || !strstr(error.message, second)) fail_msg("%s: expected %s and %s in: %s", text, first, second, error.message);
+  if (!strstr(error.message, first) || !strstr(error.message, second)) fail_msg("%s: expected %s and %s in: %s", text, first, second,
+                                                                                error.message);
   assert_null(strchr(error.message, '\n'));
   assert_int_equal(tare_constraint_create(text, &shape, 0, &c, NULL), expected);
 }
@@ -153,7 +156,8 @@ static void contradictions_name_two_rules(void **state) {
   refuse("antisymmetric; derivative(2,0)", square, TARE_E_CONFLICT, "\"antisymmetric\"", "\"derivative(2,0)\"");
   refuse("sum=0; sum=1@filter", square, TARE_E_CONFLICT, "\"sum=0\"", "\"sum=1@filter\"");
   refuse("derivative(2) accuracy=4", line, TARE_E_CONFLICT, "contradicts itself", "larger filter");
-  refuse("moment(0)=1; centre=1; moment(2)=1", line, TARE_E_CONFLICT, "\"moment(0)=1\", \"centre=1\", \"moment(2)=1\"", "any two of them do not");
+  refuse("moment(0)=1; centre=1; moment(2)=1", line, TARE_E_CONFLICT, "\"moment(0)=1\", \"centre=1\", \"moment(2)=1\"",
+         "any two of them do not");
   refuse("order=2", line, TARE_E_CONFLICT, "no free weight", "3 independent rows for 3 taps");
   refuse("symmetric; antisymmetric", square, TARE_E_CONFLICT, "no free weight", "25");
 }
@@ -173,7 +177,8 @@ static void syntax_errors_have_their_column(void **state) {
     {"none; sum=0", "column 1", "a rule"},      {"rows=", "column 6", "the name of a JSON file"}, {"summary=0", "column 1", "a rule"},
     {"sum=1e999", "column 5", "a number"},      {"symmetric=1", "column 10", "';'"},
   };
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) refuse(cases[i].text, shape_of(5, 5, 0, 1), TARE_E_SYNTAX, cases[i].column, cases[i].part);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) refuse(cases[i].text, shape_of(5, 5, 0, 1), TARE_E_SYNTAX, cases[i].column,
+                                                                   cases[i].part);
   refuse("sum=0; bayar", shape_of(5, 4, 0, 1), TARE_E_SHAPE, "column 8", "bayar needs a centre tap");
   refuse("centre=1", shape_of(2, 0, 0, 1), TARE_E_SHAPE, "centre", "size 2 along axis 1");
   refuse("sum=0", (tare_filter_shape){.dims = 4, .channels = 1}, TARE_E_ARGUMENT, "axes", "4");
@@ -248,7 +253,8 @@ static void combinations_of_rows_are_seen(void **state) {
   (void)state;
   for (int right = 7; right <= 8; right++) {
     char path[32], text[64], content[100];
-    sprintf(content, "{\"A\": [[2, 3, 5], [3, 2, 7], [12, 13, 29]], \"b\": [1, 2, %d]}", right); /* the third is 3 times the first and twice the second */
+    sprintf(content, "{\"A\": [[2, 3, 5], [3, 2, 7], [12, 13, 29]], \"b\": [1, 2, %d]}",
+            right); /* the third is 3 times the first and twice the second */
     write_temporary(path, content);
     snprintf(text, sizeof text, "rows=%s", path);
     if (right == 7) {
@@ -309,7 +315,8 @@ static void append_rows(fmpq_mat_t m, slong at, const tare_constraint *c) {
 /* Rules together have the rank that FLINT finds for their rows put one under another. */
 static void rank_is_what_flint_finds(void **state) {
   (void)state;
-  static const char *rules[] = {"sum=0", "order=1", "order=3", "symmetric", "antisymmetric", "moment(1,1)=0", "moment(4,0)=0", "centre=0", "order=6"};
+  static const char *rules[] = {"sum=0", "order=1", "order=3", "symmetric", "antisymmetric", "moment(1,1)=0", "moment(4,0)=0",
+                                "centre=0", "order=6"};
   enum { RULES = sizeof rules / sizeof *rules };
   static const int sizes[][2] = {{3, 3}, {5, 3}, {7, 1}};
   for (int size = 0; size < 3; size++)
@@ -447,7 +454,8 @@ static void doubles_are_nearest(void **state) {
   fmpz_init(num);
   fmpz_init(den);
   for (int i = 0; i < 20000; i++) {
-    int64_t p = (int64_t)(tare_rng_u64(&rng) >> (11 + tare_rng_below(&rng, 50))), q = (int64_t)(tare_rng_u64(&rng) >> (11 + tare_rng_below(&rng, 50))) + 1;
+    int64_t p = (int64_t)(tare_rng_u64(&rng) >> (11 + tare_rng_below(&rng, 50))),
+      q = (int64_t)(tare_rng_u64(&rng) >> (11 + tare_rng_below(&rng, 50))) + 1;
     if (i % 2) p = -p;
     fmpz_set_si(num, p);
     fmpz_set_si(den, q);
