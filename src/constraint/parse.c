@@ -158,13 +158,13 @@ static tare_status check_rule(parser *p, const tare_rule *rule, size_t column) {
   for (int axis = 0; form->odd && axis < shape->dims; axis++)
     if (shape->size[axis] % 2 == 0)
       return tare_fail(p->error, TARE_E_SHAPE,
-                       "rule, column %zu: %s needs a centre tap, so odd sizes; the filter has size %d along axis %d", column, form->name, shape->size[axis], axis + 1);
+                       "rule, column %zu: %s needs a centre tap, so odd sizes; the filter has size %d along axis %d", column, form->name,
+                       shape->size[axis], axis + 1);
   int total = form->accuracy ? rule->order - 1 : 0;
   for (int axis = 0; form->powers && axis < shape->dims; axis++) total += rule->power[axis];
   if (total > TARE_MAX_ORDER)
     return tare_fail(p->error, TARE_E_SYNTAX, "rule, column %zu: %s speaks of moments of total order %d; at most %d is supported",
-                     column, form->name, total,
-                     TARE_MAX_ORDER);
+                     column, form->name, total, TARE_MAX_ORDER);
   return TARE_OK;
 }
 
