@@ -28,12 +28,13 @@ typedef tare_status (*tare_batch_fn)(void *user, uint64_t index, tare_batch *bat
 typedef enum tare_loss { TARE_LOSS_CROSS_ENTROPY, TARE_LOSS_MSE } tare_loss;
 
 typedef struct tare_progress {
+  uint64_t first;         /* where this run began: 0, or the checkpoint's step */
   uint64_t step, steps;   /* finished, in all */
   double loss;            /* of this step's batch, penalties not counted */
   double penalty;
   double accuracy;        /* of this step's batch, 0..1; NAN for MSE */
   double lr;
-  double seconds;         /* since the start */
+  double seconds;         /* of this run, since its step `first` */
 } tare_progress;
 
 typedef struct tare_train_options {
@@ -41,10 +42,10 @@ typedef struct tare_train_options {
   double lr;               /* 0: the optimiser's own default */
   double momentum;         /* sgd: 0.9 unless given; NAN: default */
   double beta1, beta2, epsilon; /* NAN: 0.9, 0.999, 1e-8 (1e-7 is Keras's) */
-  double weight_decay;     /* on the trained parameters; adamw decoupled */
+  double weight_decay;     /* 0 or more, on the trained parameters; adamw decoupled */
   const char *schedule;    /* "constant" "cosine" "step(N,F)": times F every N steps; NULL: constant */
   tare_loss loss;
-  uint64_t steps;          /* in all, also after a resume */
+  uint64_t steps;          /* in all, also after a resume; at least 1 */
   const char *checkpoint;  /* a path, or NULL */
   uint64_t checkpoint_every; /* steps; 0: at the end only */
   int resume;              /* continue from the checkpoint if it is there; *resumed of the result says */
@@ -56,20 +57,29 @@ TARE_API void tare_train_defaults(tare_train_options *options);
 typedef struct tare_train_result {
   uint64_t steps;      /* finished */
   int resumed;         /* 1 if it continued from a checkpoint */
-  double last_loss;
-  double seconds;
+  double last_loss;    /* of the last step's batch */
+  double seconds;      /* of this run */
 } tare_train_result;
 
 /*
- * Train a created net. It is started (tare_net_start) from the first batches,
- * 256 images in all, unless resumed. TARE_E_DIVERGED when a loss is not
- * finite (a checkpoint of before is left as it was).
+ * Train a created float net. It is started (tare_net_start) from the first
+ * batches, 256 images in all (their indices may go past `steps`; training then
+ * begins with batch 0 again), unless resumed or its parameters were set. TARE_E_DIVERGED when
+ * a loss is not finite (a checkpoint of before is left as it was).
+ * A checkpoint of another network, input, batch size, seed or options is
+ * TARE_E_DATA and the message names what differs; `steps` may differ, and a
+ * missing file starts afresh. Resumed training has the same bits as training in
+ * one go. result may be NULL.
  */
 TARE_API tare_status tare_train(tare_net *net, tare_batch_fn batches, void *user, const tare_train_options *options,
                                 tare_train_result *result, tare_error *error);
 
-typedef struct tare_eval_result { double loss, accuracy; size_t images; double squared_error; } tare_eval_result;
-/* Over `count` batches. `correct` (may be NULL) gets 1 or 0 per image, in order. */
+typedef struct tare_eval_result {
+  double loss;      /* mean over images; mean squared error over their values too */
+  double accuracy;  /* 0..1; NAN for MSE */
+  size_t images;
+} tare_eval_result;
+/* Over `count` batches, with running statistics and without dropout. `correct` (may be NULL) gets 1 or 0 per image, in order. */
 TARE_API tare_status tare_evaluate(tare_net *net, tare_batch_fn batches, void *user, uint64_t count, tare_loss loss,
                                    tare_eval_result *result, uint8_t *correct, tare_error *error);
 

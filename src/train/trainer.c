@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One step after another: batch, forward, loss, backward, optimiser. */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+enum { START_IMAGES = 256 };
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static tare_status configure(tare_trainer *t, const tare_train_options *options, tare_error *error) {
+  t->loss = tare_loss_kind_at(options->loss);
+  t->steps = options->steps;
+  if (!t->loss) return tare_fail(error, TARE_E_ARGUMENT, "no loss %d", (int)options->loss);
+  if (t->steps < 1) return tare_fail(error, TARE_E_ARGUMENT, "a training needs 1 step or more, not 0");
+  tare_status status = tare_optimizer_find(options->optimizer, &t->optimizer, error);
+  if (!status) status = tare_hyper_set(options, t->optimizer, &t->hyper, error);
+  return status ? status : tare_schedule_parse(options->schedule, &t->schedule, error);
+}
+
+static tare_status make_arrays(tare_trainer *t, tare_error *error) {
+  size_t parameters = tare_net_parameter_count(t->net), outputs = (size_t)tare_net_get_options(t->net)->batch * tare_net_output_size(t->net);
+  int missing = (t->gradient = tare_alloc(outputs, sizeof(float))) == NULL;
+  for (int i = 0; i < TARE_OPTIMIZER_STATES && t->optimizer->states[i]; i++)
+    missing |= (t->state[i] = tare_alloc(parameters, sizeof(float))) == NULL;
+  return missing ? tare_fail_memory(error, (outputs + parameters) * sizeof(float), "a training") : TARE_OK;
+}
+
+/* A net is made with all parameters zero; once started, or set from outside, some are not. */
+static int is_started(tare_net *net) {
+  const float *p = tare_net_parameters(net);
+  for (size_t i = 0; i < tare_net_parameter_count(net); i++)
+    if (p[i] != 0) return 1;
+  return 0;
+}
+
+tare_status tare_trainer_create(tare_net *net, tare_batch_fn batches, void *user, const tare_train_options *options, tare_trainer **out,
+                                tare_error *error) {
+  if (!net || !batches || !options || !out)
+    return tare_fail(error, TARE_E_ARGUMENT, "a training needs a network, a callback for batches, options and a place for the result; one is NULL");
+  if (tare_net_get_options(net)->precision != TARE_F32)
+    return tare_fail(error, TARE_E_UNSUPPORTED, "a network in double is for gradient checks: create it with TARE_F32 to train it");
+  tare_trainer *t = tare_alloc(1, sizeof *t);
+  if (!t) return tare_fail_memory(error, sizeof *t, "a training");
+  t->net = net;
+  t->batches = batches;
+  t->user = user;
+  t->last_loss = NAN;
+  t->began = now();
+  t->started = is_started(net);
+  tare_status status = configure(t, options, error);
+  if (!status) status = make_arrays(t, error);
+  if (status) tare_trainer_free(t);
+  else *out = t;
+  return status;
+}
+
+void tare_trainer_free(tare_trainer *t) {
+  if (!t) return;
+  for (int i = 0; i < TARE_OPTIMIZER_STATES; i++) tare_free(t->state[i]);
+  tare_free(t->gradient);
+  tare_free(t);
+}
+
+static tare_status fetch(const tare_trainer *t, uint64_t index, tare_batch *batch, tare_error *error) {
+  return tare_fetch_batch(t->net, t->loss, t->batches, t->user, index, batch, error);
+}
+
+/* The first START_IMAGES images, however they are cut into batches. */
+static tare_status collect(const tare_trainer *t, size_t pixels, float *images, tare_error *error) {
+  size_t have = 0;
+  for (uint64_t index = 0; have < START_IMAGES; index++) {
+    tare_batch batch;
+    tare_status status = fetch(t, index, &batch, error);
+    if (status) return status;
+    size_t left = START_IMAGES - have, take = (size_t)batch.count < left ? (size_t)batch.count : left;
+    memcpy(images + have * pixels, batch.images, take * pixels * sizeof *images);
+    have += take;
+  }
+  return TARE_OK;
+}
+
+static tare_status start(tare_trainer *t, tare_error *error) {
+  if (t->started) return TARE_OK;
+  const tare_net_options *o = tare_net_get_options(t->net);
+  size_t pixels = (size_t)o->height * (size_t)o->width * (size_t)o->channels;
+  float *images = tare_alloc(START_IMAGES * pixels, sizeof *images);
+  if (!images) return tare_fail_memory(error, START_IMAGES * pixels * sizeof *images, "the first images");
+  tare_status status = collect(t, pixels, images, error);
+  if (!status) status = tare_net_start(t->net, images, START_IMAGES, error);
+  tare_free(images);
+  t->started = status == TARE_OK;
+  return status;
+}
+
+/* Forward, loss and its gradient; *penalty too, at the same weights. */
+static tare_status measure(tare_trainer *t, tare_loss_sum *sum, double *penalty, tare_error *error) {
+  tare_batch batch;
+  const void *output;
+  tare_status status = fetch(t, t->step, &batch, error);
+  if (!status) status = tare_net_forward(t->net, batch.images, batch.count, 1, t->step, &output, error);
+  if (!status) status = tare_loss_batch(t->loss, tare_net_output_size(t->net), &batch, output, t->gradient, sum, NULL, error);
+  if (status) return status;
+  *penalty = tare_net_penalty(t->net);
+  if (isfinite(sum->loss) && isfinite(*penalty)) return TARE_OK;
+  return tare_fail(error, TARE_E_DIVERGED, "step %llu: the loss is not a finite number; try a smaller learning rate than %g",
+                   (unsigned long long)t->step + 1, t->hyper.lr);
+}
+
+tare_status tare_trainer_step(tare_trainer *t, tare_progress *progress, tare_error *error) {
+  tare_loss_sum sum = {0};
+  double penalty = 0, lr = t->hyper.lr * tare_schedule_factor(&t->schedule, t->step, t->steps);
+  tare_status status = start(t, error);
+  if (!status) status = measure(t, &sum, &penalty, error);
+  if (!status) status = tare_net_backward(t->net, t->gradient, error);
+  if (status) return status;
+  t->optimizer->update(&t->hyper, lr, t->step + 1, tare_net_parameter_count(t->net), tare_net_gradients(t->net), tare_net_parameters(t->net),
+                       t->state);
+  status = tare_net_after_step(t->net, error);
+  if (status) return status;
+  t->step++;
+  t->last_loss = sum.loss / (double)sum.images;
+  *progress = (tare_progress){.first = t->first, .step = t->step, .steps = t->steps, .loss = t->last_loss, .penalty = penalty, .lr = lr,
+                              .accuracy = t->loss->classifies ? (double)sum.right / (double)sum.images : (double)NAN,
+                              .seconds = now() - t->began};
+  return TARE_OK;
+}

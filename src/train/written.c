@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The values that go to a file: rounded where that makes a rule hold exactly, and measured again. */
+#include <math.h>
+#include <tare/round.h>
+
+#include "base/error.h"
+#include "train/train.h"
+#include "train/written.h"
+
+size_t tare_written_values(const tare_net_tensor *info) {
+  size_t values = 1;
+  for (int d = 0; d < info->dims; d++) values *= (size_t)info->shape[d];
+  return values;
+}
+
+tare_status tare_written_exact(const tare_constraint *rule, const float *values, size_t count, int *exact, tare_error *error) {
+  tare_residual residual = {0};
+  *exact = 1;
+  if (!rule || tare_constraint_rows(rule) == 0) return TARE_OK;
+  tare_status status = tare_constraint_residual(rule, values, count / (size_t)tare_constraint_taps(rule), &residual, error);
+  *exact = status == TARE_OK && residual.max_abs == 0;
+  return status;
+}
+
+static tare_status check_finite(const tare_net_tensor *info, const float *values, size_t count, tare_error *error) {
+  for (size_t i = 0; i < count; i++)
+    if (!isfinite(values[i])) return tare_fail(error, TARE_E_DIVERGED, "%s: value %zu is not a finite number: the training diverged", info->name, i);
+  return TARE_OK;
+}
+
+/* A rule that its method only asks for (penalty) or leaves alone (none) is not forced on what was trained. */
+static int is_rounded(const tare_net_tensor *info) {
+  return info->constraint && info->rule_trained && tare_constraint_rows(info->constraint) > 0 && tare_round_supported(info->constraint, NULL);
+}
+
+tare_status tare_train_written_tensor(tare_net *net, size_t index, float *values, int *exact, tare_error *error) {
+  tare_net_tensor info;
+  int holds;
+  tare_status status = tare_net_tensor_info(net, index, &info, error);
+  if (!status) status = tare_net_tensor_get(net, index, values, error);
+  if (status) return status;
+  size_t count = tare_written_values(&info);
+  int rounded = is_rounded(&info);
+  status = check_finite(&info, values, count, error);
+  if (!status && rounded) status = tare_round_fp32(info.constraint, count / (size_t)tare_constraint_taps(info.constraint), values, values, error);
+  if (!status) status = tare_written_exact(info.constraint, values, count, &holds, error);
+  if (!status && rounded && !holds)
+    status = tare_fail(error, TARE_E_LIBRARY, "%s: rounding did not make '%s' hold exactly", info.name, tare_constraint_text(info.constraint));
+  if (!status && exact) *exact = holds;
+  return status;
+}
