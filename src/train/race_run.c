@@ -50,6 +50,12 @@ static tare_status mean_residual(const tare_constraint *constraint, const float 
   return TARE_OK;
 }
 
+static int all_finite(const float *w, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (!isfinite(w[i])) return 0;
+  return 1;
+}
+
 static tare_status measure_rule(tare_net *net, race_task *task, int penalty, tare_error *error) {
   size_t index, values = 1;
   tare_net_tensor info;
@@ -60,7 +66,8 @@ static tare_status measure_rule(tare_net *net, race_task *task, int penalty, tar
   float *w = tare_alloc(values, sizeof *w);
   if (!w) return tare_fail_memory(error, values * sizeof *w, "the weights of a layer");
   size_t units = values / (size_t)tare_constraint_taps(info.constraint);
-  if (penalty) status = tare_net_tensor_get(net, index, w, error);
+  status = tare_net_tensor_get(net, index, w, error);
+  if (!status && !all_finite(w, values)) status = tare_fail(error, TARE_E_DIVERGED, "weights that are not finite");
   if (penalty && !status) status = mean_residual(info.constraint, w, units, &task->penalty_residual, error);
   if (!status) status = tare_train_written_tensor(net, index, w, NULL, error);
   if (!status) status = tare_constraint_residual(info.constraint, w, units, &residual, error);
@@ -76,6 +83,7 @@ static tare_status examine(const race_context *race, tare_net *net, race_feed *f
   tare_eval_result result;
   tare_status status = tare_evaluate(net, tare_race_test_batch, f, tare_race_test_batches(race), TARE_LOSS_CROSS_ENTROPY, &result,
                                      task->correct, error);
+  if (!status && !isfinite(result.loss)) return tare_fail(error, TARE_E_DIVERGED, "a test loss that is not finite");
   if (!status && *entry->rule) status = measure_rule(net, task, entry->penalty, error);
   return status;
 }
