@@ -136,7 +136,7 @@ static tare_status time_and_score(race_context *race, tare_race_result *result, 
   tare_status status = times && result->rows ? TARE_OK : tare_fail_memory(error, entries * sizeof *result->rows, "the table of a race");
   race_score score = {.field = &race->field, .tasks = result->tasks, .seeds = race->options->seeds, .steps = (size_t)race->options->steps,
                       .chance = result->chance, .tests = &race->tests, .times = times, .at_edge = result->tuning.at_edge};
-  if (!status) status = tare_race_time(race, result->tuning.best, times, error);
+  if (!status) status = tare_race_time(race, times, error);
   if (!status) status = tare_race_score(&score, result->rows, error);
   memcpy(result->levels, score.levels, sizeof score.levels);
   tare_free(times);

@@ -140,8 +140,8 @@ int tare_race_crew_say(race_crew *crew, const char *doing);
 /* race_time.c */
 /* A few steps of every entry: fills entry->seconds, and fails where a network cannot be made or trained. */
 tare_status tare_race_estimate(race_context *race, tare_error *error);
-/* times: one an entry. lr: of each entry. */
-tare_status tare_race_time(const race_context *race, const double *lr, race_times *times, tare_error *error);
+/* times: one an entry. */
+tare_status tare_race_time(const race_context *race, race_times *times, tare_error *error);
 
 /* race_json.c takes the result apart. */
 struct tare_race_result {

@@ -33,7 +33,6 @@ static tare_status same_batch(void *user, uint64_t index, tare_batch *batch, tar
   return TARE_OK;
 }
 
-/* A network that diverges here still takes its time. */
 static tare_status take_step(clock_work *work, lane *l, tare_error *error) {
   const void *output;
   tare_progress progress;
@@ -41,7 +40,7 @@ static tare_status take_step(clock_work *work, lane *l, tare_error *error) {
   if (l->trainer) status = tare_trainer_step(l->trainer, &progress, error);
   else status = tare_net_forward(l->net, work->feed.images, work->race->options->batch, 1, 0, &output, error);
   if (!l->trainer && !status) status = tare_net_backward(l->net, l->doutput, error);
-  return status == TARE_E_DIVERGED ? TARE_OK : status;
+  return status == TARE_E_DIVERGED ? TARE_OK : status; /* images that are no numbers: the runs will say so */
 }
 
 /* The mean of REPEATS steps. */
@@ -70,12 +69,15 @@ static tare_status time_lanes(clock_work *work, double seconds, int *rounds, tar
   return status;
 }
 
-static tare_status open_step(clock_work *work, const race_entry *entry, double lr, lane *l, tare_error *error) {
+/* A step takes as long at any rate; at this one no network diverges. */
+static const double quiet_rate = 1e-6;
+
+static tare_status open_step(clock_work *work, const race_entry *entry, lane *l, tare_error *error) {
   tare_status status = tare_race_net(work->race, entry->line, work->feed.seed, &l->net, error);
   if (!status && tare_net_output_size(l->net) != (size_t)work->race->info.classes)
     status = tare_fail(error, TARE_E_SHAPE, "the network '%s' has %zu outputs, the data %d classes: end it in 'dense %d'", entry->line,
                        tare_net_output_size(l->net), work->race->info.classes, work->race->info.classes);
-  return status ? status : tare_race_trainer(work->race, l->net, lr, same_batch, &work->feed, &l->trainer, error);
+  return status ? status : tare_race_trainer(work->race, l->net, quiet_rate, same_batch, &work->feed, &l->trainer, error);
 }
 
 static tare_status open_layer(clock_work *work, const race_entry *entry, lane *l, tare_error *error) {
@@ -123,11 +125,10 @@ static double median(double *values, int count) {
   return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-static tare_status time_steps(clock_work *work, const double *lr, double seconds, race_times *times, tare_error *error) {
+static tare_status time_steps(clock_work *work, double seconds, race_times *times, tare_error *error) {
   int rounds;
   tare_status status = TARE_OK;
-  for (size_t i = 0; i < work->count && !status; i++)
-    status = open_step(work, &work->race->field.entries[i], lr[i], &work->lanes[i], error);
+  for (size_t i = 0; i < work->count && !status; i++) status = open_step(work, &work->race->field.entries[i], &work->lanes[i], error);
   if (!status) status = time_lanes(work, seconds, &rounds, error);
   for (size_t i = 0; i < work->count; i++) {
     if (!status) times[i].step_ms = 1000 * work->lanes[i].best;
@@ -149,20 +150,20 @@ static tare_status time_layers(clock_work *work, double seconds, race_times *tim
   return status;
 }
 
-tare_status tare_race_time(const race_context *race, const double *lr, race_times *times, tare_error *error) {
+tare_status tare_race_time(const race_context *race, race_times *times, tare_error *error) {
   clock_work work;
   double seconds = race->options->timing_seconds;
   tare_status status = open_work(race, &work, error);
-  if (!status) status = time_steps(&work, lr, 0.7 * seconds, times, error);
+  if (!status) status = time_steps(&work, 0.7 * seconds, times, error);
   if (!status) status = time_layers(&work, 0.3 * seconds, times, error);
   close_work(&work);
   return status;
 }
 
-/* One step to warm up and one that counts; the rate is too small to diverge. */
+/* One step to warm up and one that counts. */
 static tare_status estimate_one(clock_work *work, race_entry *entry, tare_error *error) {
   lane l = {0};
-  tare_status status = open_step(work, entry, 1e-6, &l, error);
+  tare_status status = open_step(work, entry, &l, error);
   if (!status) status = take_step(work, &l, error);
   double start = now();
   if (!status) status = take_step(work, &l, error);
