@@ -1,0 +1,766 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/rng.h"
+#include "train/tables.h"
+#include "train/train.h"
+
+static char folder[64], model_path[128], state_path[128];
+
+static int make_folder(void **state) {
+  (void)state;
+  strcpy(folder, "/tmp/tare-train-XXXXXX");
+  if (!mkdtemp(folder)) return -1;
+  snprintf(model_path, sizeof model_path, "%s/m.safetensors", folder);
+  snprintf(state_path, sizeof state_path, "%s/state", folder);
+  return 0;
+}
+
+static int clean_folder(void **state) {
+  (void)state;
+  unlink(model_path);
+  unlink(state_path);
+  return 0;
+}
+
+static int remove_folder(void **state) {
+  clean_folder(state);
+  return rmdir(folder); /* fails if anything was left behind */
+}
+
+#define assert_ok(call) do { tare_error e_ = {0}; tare_status s_ = (call); if (s_) fail_msg("%s: %s (%s)", #call, tare_status_name(s_), e_.message); } while (0)
+#define ERR (&e_)
+
+static void expect_failure(tare_status got, tare_status expected, const tare_error *error, const char *because) {
+  if (got != expected || !strstr(error->message, because))
+    fail_msg("status %d (%s), '%s'; expected %d, '%s'", got, tare_status_name(got), error->message, expected, because);
+}
+
+/* ---- optimisers: against references in double, written from the papers ---- */
+
+typedef struct reference { double p, a, b; } reference;
+
+static void reference_step(const char *name, const tare_hyper *h, double lr, int t, double g, reference *r) {
+  if (strcmp(name, "sgd") == 0) {
+    r->a = h->momentum * r->a + g + h->weight_decay * r->p;
+    r->p = r->p - lr * r->a;
+    return;
+  }
+  int decoupled = strcmp(name, "adamw") == 0;
+  if (!decoupled) g += h->weight_decay * r->p;
+  r->a = h->beta1 * r->a + (1 - h->beta1) * g;
+  r->b = h->beta2 * r->b + (1 - h->beta2) * g * g;
+  double m = r->a / (1 - pow(h->beta1, t)), v = r->b / (1 - pow(h->beta2, t)), before = r->p;
+  r->p -= lr * m / (sqrt(v) + h->epsilon);
+  if (decoupled) r->p -= lr * h->weight_decay * before;
+}
+
+static void optimizers_match_their_papers(void **state) {
+  (void)state;
+  enum { N = 37, STEPS = 12 };
+  const char *names[] = {"sgd", "adam", "adamw"};
+  for (size_t o = 0; o < 3; o++)
+    for (int decays = 0; decays < 2; decays++) {
+      const tare_optimizer *optimizer;
+      tare_hyper h;
+      tare_train_options options;
+      tare_train_defaults(&options);
+      options.weight_decay = decays ? 0.1 : 0;
+      options.epsilon = 1e-3; /* large enough to be seen */
+      assert_ok(tare_optimizer_find(names[o], &optimizer, ERR));
+      assert_ok(tare_hyper_set(&options, optimizer, &h, ERR));
+      assert_true(h.lr == optimizer->lr && h.momentum == 0.9 && h.beta1 == 0.9 && h.beta2 == 0.999);
+      float p[N], g[N], a[N] = {0}, b[N] = {0}, *const states[] = {a, b};
+      reference r[N] = {{0}};
+      tare_rng rng;
+      tare_rng_init(&rng, 3, 0);
+      for (int i = 0; i < N; i++) r[i].p = p[i] = (float)tare_rng_normal(&rng);
+      for (int t = 1; t <= STEPS; t++) {
+        double lr = 0.05 / t;
+        for (int i = 0; i < N; i++) g[i] = (float)(tare_rng_normal(&rng) * (i % 3 ? 1 : 1e-4));
+        optimizer->update(&h, lr, (uint64_t)t, N, g, p, states);
+        for (int i = 0; i < N; i++) {
+          reference_step(names[o], &h, lr, t, (double)g[i], &r[i]);
+          if (!(fabs((double)p[i] - r[i].p) <= 2e-6 * (1 + fabs(r[i].p)))) fail_msg("%s, step %d: %.9g, expected %.9g", names[o], t, (double)p[i], r[i].p);
+        }
+      }
+    }
+}
+
+static void hyper_parameters_are_checked(void **state) {
+  (void)state;
+  const tare_optimizer *optimizer;
+  tare_error error = {0};
+  expect_failure(tare_optimizer_find("adm", &optimizer, &error), TARE_E_ARGUMENT, &error, "no optimizer 'adm'; there are: adam, adamw, sgd");
+  expect_failure(tare_optimizer_find(NULL, &optimizer, &error), TARE_E_ARGUMENT, &error, "no optimizer ''");
+  assert_ok(tare_optimizer_find("sgd", &optimizer, ERR));
+  const struct { size_t at; double value; const char *because; } bad[] = {
+    {offsetof(tare_train_options, lr), -1, "learning rate"}, {offsetof(tare_train_options, lr), (double)NAN, "learning rate"},
+    {offsetof(tare_train_options, lr), (double)INFINITY, "learning rate"}, {offsetof(tare_train_options, momentum), 1, "momentum"},
+    {offsetof(tare_train_options, beta1), -0.1, "beta1"}, {offsetof(tare_train_options, beta2), 1, "beta2"},
+    {offsetof(tare_train_options, epsilon), -1e-8, "epsilon"}, {offsetof(tare_train_options, weight_decay), -1, "weight decay"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    tare_train_options options;
+    tare_hyper hyper;
+    tare_train_defaults(&options);
+    memcpy((char *)&options + bad[i].at, &bad[i].value, sizeof bad[i].value);
+    expect_failure(tare_hyper_set(&options, optimizer, &hyper, &error), TARE_E_ARGUMENT, &error, bad[i].because);
+  }
+}
+
+static double factor(const char *text, uint64_t step, uint64_t steps) {
+  tare_schedule schedule;
+  assert_ok(tare_schedule_parse(text, &schedule, ERR));
+  double value = tare_schedule_factor(&schedule, step, steps);
+  tare_schedule again;
+  assert_ok(tare_schedule_parse(schedule.text, &again, ERR));
+  assert_string_equal(schedule.text, again.text);
+  assert_true(tare_schedule_factor(&again, step, steps) == value);
+  return value;
+}
+
+static void schedules_follow_their_formulas(void **state) {
+  (void)state;
+  assert_true(factor(NULL, 5, 10) == 1 && factor("constant", 100, 10) == 1);
+  assert_true(factor("cosine", 0, 8) == 1 && factor("cosine", 8, 8) == 0 && factor("cosine", 9, 8) == 0);
+  assert_true(fabs(factor("cosine", 4, 8) - 0.5) < 1e-15);
+  assert_true(fabs(factor("cosine", 2, 8) - (2 + sqrt(2)) / 4) < 1e-15);
+  assert_true(factor("step(3,0.1)", 2, 9) == 1 && factor("step(3,0.1)", 3, 9) == 0.1);
+  assert_true(fabs(factor(" step ( 3 , .1 ) ", 8, 9) - 0.01) < 1e-15);
+  assert_true(factor("step(4,0.5)", 11, 9) == 0.25);
+  const char *bad[] = {"", "cosin", "step", "step()", "step(3)", "step(0,0.5)", "step(3,0)", "step(3,1.5)", "step(3,nan)", "step(3,0.5", "step(3,0.5)x",
+                       "step(-1,0.5)", "step(1.5,0.5)", "cosine(3)", "constant()", "step(3,0.5,1)"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    tare_schedule schedule;
+    tare_error error = {0};
+    expect_failure(tare_schedule_parse(bad[i], &schedule, &error), TARE_E_SYNTAX, &error, bad[i]);
+    assert_non_null(strstr(error.message, "step(N,F)"));
+  }
+}
+
+/* ---- losses ---- */
+
+static double loss_of(tare_loss loss, size_t size, const tare_batch *batch, const float *output, float *gradient) {
+  tare_loss_sum sum = {0};
+  assert_ok(tare_loss_batch(tare_loss_kind_at(loss), size, batch, output, gradient, &sum, NULL, ERR));
+  return sum.loss / (double)sum.images;
+}
+
+/* The gradient of the batch's mean loss by central differences; steps are powers of two, so that floats hold them. */
+static void loss_gradients_are_right(void **state) {
+  (void)state;
+  enum { IMAGES = 5, SIZE = 7, N = IMAGES * SIZE };
+  float output[N], target[N], gradient[N];
+  int32_t label[IMAGES];
+  tare_rng rng;
+  tare_rng_init(&rng, 11, 0);
+  for (int i = 0; i < N; i++) {
+    output[i] = (float)tare_rng_below(&rng, 1 << 12) / 1024 - 2;
+    target[i] = (float)tare_rng_normal(&rng);
+  }
+  for (int i = 0; i < IMAGES; i++) label[i] = (int32_t)tare_rng_below(&rng, SIZE);
+  for (int count = 1; count <= IMAGES; count += 2)
+    for (int loss = TARE_LOSS_CROSS_ENTROPY; loss <= TARE_LOSS_MSE; loss++) {
+      tare_batch batch = {.count = count, .labels = label, .targets = target};
+      for (int i = 0; i < N; i++) gradient[i] = NAN;
+      loss_of((tare_loss)loss, SIZE, &batch, output, gradient);
+      for (int i = 0; i < count * SIZE; i++) {
+        const float h = 0x1p-10f, z = output[i];
+        output[i] = z + h;
+        double up = loss_of((tare_loss)loss, SIZE, &batch, output, NULL);
+        output[i] = z - h;
+        double down = loss_of((tare_loss)loss, SIZE, &batch, output, NULL);
+        output[i] = z;
+        double numeric = (up - down) / (2 * (double)h);
+        if (!(fabs(numeric - (double)gradient[i]) <= 1e-6)) fail_msg("loss %d, %d: %g, numeric %g", loss, i, (double)gradient[i], numeric);
+      }
+      if (count < IMAGES) assert_true(isnan(gradient[count * SIZE])); /* a short batch touches no more */
+    }
+}
+
+static void losses_have_the_right_values(void **state) {
+  (void)state;
+  float even[6] = {2, 2, 2, 2, 2, 2}, large[3] = {3e38f, -3e38f, 0}, bad[3] = {0, NAN, 0}, g[6];
+  const int32_t labels[2] = {1, 2};
+  tare_batch batch = {.count = 2, .labels = labels};
+  assert_true(fabs(loss_of(TARE_LOSS_CROSS_ENTROPY, 3, &batch, even, g) - log(3)) < 1e-15);
+  batch.count = 1;
+  double most = loss_of(TARE_LOSS_CROSS_ENTROPY, 3, &batch, large, g);
+  assert_true(isfinite(most) && most > 5e38 && g[0] == 1 && g[1] == -1);
+  assert_true(isnan(loss_of(TARE_LOSS_CROSS_ENTROPY, 3, &batch, bad, g)));
+  const float y[4] = {1, 2, 3, 4}, target[4] = {1, 0, 3, 1};
+  batch = (tare_batch){.count = 2, .targets = target};
+  assert_true(loss_of(TARE_LOSS_MSE, 2, &batch, y, g) == (2 + 4.5) / 2);
+  assert_null(tare_loss_kind_at((tare_loss)2));
+  const int32_t wrong[2] = {0, 3}, negative[1] = {-1};
+  tare_loss_sum sum = {0};
+  tare_error error = {0};
+  batch = (tare_batch){.count = 2, .labels = wrong};
+  expect_failure(tare_loss_batch(tare_loss_kind_at(TARE_LOSS_CROSS_ENTROPY), 3, &batch, even, g, &sum, NULL, &error), TARE_E_DATA, &error,
+                 "image 1 of a batch has label 3, the network gives 3 values: expected 0 to 2");
+  batch = (tare_batch){.count = 1, .labels = negative};
+  expect_failure(tare_loss_batch(tare_loss_kind_at(TARE_LOSS_CROSS_ENTROPY), 3, &batch, even, g, &sum, NULL, &error), TARE_E_DATA, &error, "label -1");
+}
+
+/* ---- a toy task: which of three gratings is under the noise, at any brightness ---- */
+
+enum { SIDE = 12, CLASSES = 3, BATCH = 16, PIXELS = SIDE * SIDE };
+
+typedef struct toy {
+  int count;               /* images a batch; BATCH if 0 */
+  uint64_t fail_at;        /* from this batch on it fails */
+  uint64_t spoil_at;       /* this batch has a NaN */
+  const float *kernel;     /* 3x3: targets are its response */
+  uint64_t asked[64], asks;
+  float images[BATCH * PIXELS], targets[BATCH * PIXELS];
+  int32_t labels[BATCH];
+} toy;
+
+static void respond(const float *image, const float *kernel, float *out) {
+  for (int y = 0; y < SIDE - 2; y++)
+    for (int x = 0; x < SIDE - 2; x++) {
+      double sum = 0;
+      for (int k = 0; k < 9; k++) sum += (double)kernel[k] * (double)image[(y + k / 3) * SIDE + x + k % 3];
+      out[y * (SIDE - 2) + x] = (float)sum;
+    }
+}
+
+static tare_status toy_batch(void *user, uint64_t index, tare_batch *batch, tare_error *error) {
+  toy *t = user;
+  t->asked[t->asks++ % 64] = index;
+  if (t->fail_at && index >= t->fail_at) return tare_fail(error, TARE_E_DATA, "toy: no batch %d", (int)index);
+  tare_rng rng;
+  tare_rng_init(&rng, 77, index);
+  int count = t->count ? t->count : BATCH;
+  for (int i = 0; i < count; i++) {
+    t->labels[i] = (int32_t)tare_rng_below(&rng, CLASSES);
+    double brightness = tare_rng_range(&rng, -1, 1), u[CLASSES] = {1, 0, 1}, v[CLASSES] = {0, 1, 1};
+    for (int y = 0; y < SIDE; y++)
+      for (int x = 0; x < SIDE; x++)
+        t->images[i * PIXELS + y * SIDE + x] =
+          (float)(brightness + 0.5 * cos(1.6 * (u[t->labels[i]] * x + v[t->labels[i]] * y)) + 0.2 * tare_rng_normal(&rng));
+    if (t->kernel) respond(t->images + i * PIXELS, t->kernel, t->targets + i * (SIDE - 2) * (SIDE - 2));
+  }
+  if (t->spoil_at && index == t->spoil_at) t->images[5] = NAN;
+  *batch = (tare_batch){.count = count, .images = t->images, .labels = t->kernel ? NULL : t->labels, .targets = t->kernel ? t->targets : NULL};
+  return TARE_OK;
+}
+
+static tare_net *new_net(const char *line, int threads, uint64_t seed) {
+  tare_net_options options = {.height = SIDE, .width = SIDE, .channels = 1, .batch = BATCH, .threads = threads, .seed = seed};
+  tare_net *net = NULL;
+  assert_ok(tare_net_create(line, &options, &net, ERR));
+  return net;
+}
+
+static const char usual[] = "conv 4x5 sum=0 spectral; bn; relu; dropout 0.1; conv 6x3 /2; bn; relu; gap; dense 3";
+
+static tare_train_options defaults(uint64_t steps) {
+  tare_train_options options;
+  tare_train_defaults(&options);
+  options.lr = 0.01;
+  options.steps = steps;
+  return options;
+}
+
+typedef struct watcher { uint64_t calls, stop_at, first; double loss, lr; } watcher;
+
+static int watch(void *user, const tare_progress *p) {
+  watcher *w = user;
+  if (++w->calls == 1) w->first = p->first;
+  assert_int_equal(p->step, p->first + w->calls);
+  assert_true(isfinite(p->loss) && p->accuracy >= 0 && p->accuracy <= 1 && p->seconds >= 0);
+  w->loss = p->loss;
+  w->lr = p->lr;
+  return w->stop_at && p->step >= w->stop_at;
+}
+
+static void training_learns(void **state) {
+  (void)state;
+  toy data = {0}, test = {0};
+  watcher w = {0};
+  tare_net *net = new_net(usual, 1, 1);
+  tare_train_options options = defaults(80);
+  options.schedule = "step(40,0.5)";
+  options.progress = watch;
+  options.user = &w;
+  tare_train_result result;
+  assert_ok(tare_train(net, toy_batch, &data, &options, &result, ERR));
+  assert_true(w.calls == 80 && result.steps == 80 && !result.resumed && result.last_loss == w.loss && w.lr == 0.005);
+  /* started from batches 0..15 = 256 images, then from batch 0 again */
+  assert_int_equal(data.asks, 16 + 80);
+  for (uint64_t i = 0; i < 48; i++) assert_int_equal(data.asked[(32 + i) % 64], (32 + i) % 64 == 32 + i ? 16 + i : 48 + i - 16);
+  uint8_t correct[4 * BATCH];
+  memset(correct, 9, sizeof correct);
+  tare_eval_result score;
+  test.count = 13;
+  assert_ok(tare_evaluate(net, toy_batch, &test, 4, TARE_LOSS_CROSS_ENTROPY, &score, correct, ERR));
+  assert_int_equal(score.images, 52);
+  size_t right = 0;
+  for (int i = 0; i < 52; i++) right += correct[i];
+  assert_true(score.accuracy == (double)right / 52 && correct[52] == 9);
+  if (!(score.accuracy > 0.9 && score.loss < 0.5)) fail_msg("accuracy %g, loss %g", score.accuracy, score.loss);
+  tare_net_free(net);
+}
+
+/* A linear filter is found again from image targets, by gradient descent on the mean squared error. */
+static void mean_squared_error_finds_a_filter(void **state) {
+  (void)state;
+  const float kernel[9] = {0.5f, -1, 0.25f, 2, -3.5f, 1, 0.75f, -1, 1};
+  const char *lines[] = {"conv 1x3 nobias", "conv 1x3 sum=0 spectral nobias"};
+  for (size_t i = 0; i < 2; i++) {
+    toy data = {.kernel = kernel}, test = {.kernel = kernel};
+    tare_net *net = new_net(lines[i], 2, 4);
+    tare_train_options options = defaults(300);
+    options.lr = 0.05;
+    options.schedule = "cosine";
+    options.loss = TARE_LOSS_MSE;
+    tare_eval_result score;
+    assert_ok(tare_train(net, toy_batch, &data, &options, NULL, ERR));
+    assert_ok(tare_evaluate(net, toy_batch, &test, 3, TARE_LOSS_MSE, &score, NULL, ERR));
+    float found[9];
+    assert_ok(tare_net_tensor_get(net, 0, found, ERR));
+    for (int k = 0; k < 9; k++)
+      if (!(fabsf(found[k] - kernel[k]) < 0.02f)) fail_msg("%s, tap %d: %g, expected %g", lines[i], k, (double)found[k], (double)kernel[k]);
+    assert_true(isnan(score.accuracy) && score.loss < 1e-3);
+    tare_net_free(net);
+  }
+}
+
+static int same_parameters(tare_net *a, tare_net *b) {
+  size_t n = tare_net_parameter_count(a), s = tare_net_state_count(a);
+  return n == tare_net_parameter_count(b) && !memcmp(tare_net_parameters(a), tare_net_parameters(b), n * sizeof(float)) &&
+         !memcmp(tare_net_state(a), tare_net_state(b), s * sizeof(float));
+}
+
+static void resumed_training_has_the_same_bits(void **state) {
+  static const char *const heads[] = {"conv 4x5 sum=0 spectral", "conv 4x5 sum=0 whitened", "conv 4x5 sum=1 projection", "conv 4x5 sum=0 difference",
+                                      "conv 4x5 order=1 centred", "conv 4x5 sum=0 penalty(0.1)", "conv 4x5"};
+  static const char *const optimizers[] = {"adam", "sgd", "adamw"};
+  for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+    char line[160];
+    snprintf(line, sizeof line, "%s; bn; relu; dropout 0.2; gap; dense 3", heads[i]);
+    toy data = {0};
+    watcher w = {0}, stopped = {.stop_at = 9};
+    tare_train_options options = defaults(20);
+    options.optimizer = optimizers[i % 3];
+    options.weight_decay = 1e-3;
+    options.schedule = i % 2 ? "cosine" : NULL;
+    tare_net *straight = new_net(line, 1, 5), *first = new_net(line, 2, 5), *second = new_net(line, 1, 5);
+    tare_train_result result, resumed;
+    assert_ok(tare_train(straight, toy_batch, &data, &options, &result, ERR));
+    options.checkpoint = state_path;
+    options.resume = 1;
+    options.progress = watch;
+    options.user = &stopped;
+    tare_error error = {0};
+    expect_failure(tare_train(first, toy_batch, &data, &options, &resumed, &error), TARE_E_STOPPED, &error, "stopped after step 9 of 20");
+    options.user = &w;
+    assert_ok(tare_train(second, toy_batch, &data, &options, &resumed, ERR));
+    assert_true(resumed.resumed == 1 && resumed.steps == 20 && w.first == 9 && w.calls == 11 && resumed.last_loss == result.last_loss);
+    if (!same_parameters(straight, second)) fail_msg("%s: other bits after a resume", line);
+    tare_net *third = new_net(line, 1, 5); /* finished already: nothing to do, the same again */
+    assert_ok(tare_train(third, toy_batch, &data, &options, &resumed, ERR));
+    assert_true(same_parameters(straight, third) && resumed.resumed == 1 && resumed.last_loss == result.last_loss && w.calls == 11);
+    tare_net_free(straight);
+    tare_net_free(first);
+    tare_net_free(second);
+    tare_net_free(third);
+    clean_folder(state);
+  }
+}
+
+static void any_number_of_threads_gives_the_same_bits(void **state) {
+  (void)state;
+  tare_net *net[3];
+  for (int i = 0; i < 3; i++) {
+    toy data = {.count = i ? BATCH - 3 : BATCH - 3};
+    tare_train_options options = defaults(8);
+    net[i] = new_net(usual, i + 1, 2);
+    assert_ok(tare_train(net[i], toy_batch, &data, &options, NULL, ERR));
+  }
+  assert_true(same_parameters(net[0], net[1]) && same_parameters(net[0], net[2]));
+  for (int i = 0; i < 3; i++) tare_net_free(net[i]);
+}
+
+/* Trains `line` on `steps` steps with the checkpoint there and expects it to be refused. */
+static void checkpoint_refused(const char *line, uint64_t seed, const tare_train_options *options, const char *because) {
+  toy data = {0};
+  tare_net *net = new_net(line, 1, seed);
+  tare_error error = {0};
+  tare_status status = tare_train(net, toy_batch, &data, options, NULL, &error);
+  expect_failure(status, TARE_E_DATA, &error, because);
+  assert_true(strncmp(error.message, state_path, strlen(state_path)) == 0);
+  assert_int_equal(data.asks, 0);
+  tare_net_free(net);
+}
+
+static const char small[] = "conv 2x3 sum=0; bn; relu; gap; dense 3";
+
+static void write_bytes(const char *path, const void *bytes, size_t size) {
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(bytes, 1, size, file), size);
+  fclose(file);
+}
+
+static void foreign_and_damaged_checkpoints_are_refused(void **state) {
+  (void)state;
+  toy data = {0};
+  tare_net *net = new_net(small, 1, 5);
+  tare_train_options options = defaults(6), other;
+  options.checkpoint = state_path;
+  options.resume = 1;
+  tare_train_result result = {.resumed = 7};
+  assert_ok(tare_train(net, toy_batch, &data, &options, &result, ERR)); /* none is there yet: afresh */
+  assert_int_equal(result.resumed, 0);
+  options.steps = 12;
+  checkpoint_refused("conv 3x3 sum=0; bn; relu; gap; dense 3", 5, &options, "its net is 'conv 2x3");
+  checkpoint_refused(small, 6, &options, "its seed is '5', this one's '6'");
+#define WITH(field, value, because) other = options, other.field = value, checkpoint_refused(small, 5, &other, because)
+  WITH(lr, 0.02, "its lr is '0.01");
+  WITH(optimizer, "sgd", "its optimizer is 'adam', this one's 'sgd'");
+  WITH(beta2, 0.99, "its beta2");
+  WITH(weight_decay, 0.5, "its weight_decay is '0'");
+  WITH(schedule, "step(5,0.5)", "its schedule is 'constant', this one's 'step(5,0.5)'");
+  WITH(loss, TARE_LOSS_MSE, "its loss is 'cross-entropy', this one's 'mean-squared-error'");
+  tare_error error = {0};
+  other = options;
+  other.steps = 5;
+  expect_failure(tare_train(net, toy_batch, &data, &other, NULL, &error), TARE_E_ARGUMENT, &error, "at step 6, past the 5 asked for");
+  char *bytes;
+  size_t size;
+  assert_ok(tare_file_read(state_path, 1 << 20, (void **)&bytes, &size, ERR));
+  for (size_t i = 8; i < size; i += i < 1000 ? 7 : 131) { /* header and payload: whatever is changed, it is noticed */
+    bytes[i] = (char)(bytes[i] ^ 1);
+    write_bytes(state_path, bytes, size);
+    checkpoint_refused(small, 5, &options, "");
+    bytes[i] = (char)(bytes[i] ^ 1);
+  }
+  bytes[size - 3] = (char)(bytes[size - 3] ^ 4);
+  write_bytes(state_path, bytes, size);
+  checkpoint_refused(small, 5, &options, "a damaged checkpoint: its content has the digest");
+  write_bytes(state_path, bytes, size / 2);
+  checkpoint_refused(small, 5, &options, "");
+  write_bytes(state_path, "damaged\n", 8);
+  checkpoint_refused(small, 5, &options, "not a safetensors file");
+  assert_ok(tare_model_save(net, state_path, NULL, 0, NULL, 0, NULL, 0, ERR));
+  checkpoint_refused(small, 5, &options, "not a checkpoint");
+  tare_free(bytes);
+  tare_net_free(net);
+}
+
+static void failures_end_a_training_cleanly(void **state) {
+  (void)state;
+  tare_error error = {0};
+  toy failing = {.fail_at = 18}, spoilt = {.spoil_at = 17}, data = {0};
+  tare_train_options options = defaults(30);
+  tare_net *net = new_net(small, 1, 5);
+  options.checkpoint = state_path;
+  options.checkpoint_every = 10;
+  expect_failure(tare_train(net, toy_batch, &failing, &options, NULL, &error), TARE_E_DATA, &error, "toy: no batch 18");
+  tare_net_free(net);
+  struct stat before, after;
+  assert_int_equal(stat(state_path, &before), 0); /* of step 10 */
+  net = new_net(small, 1, 5);
+  options.resume = 1;
+  expect_failure(tare_train(net, toy_batch, &spoilt, &options, NULL, &error), TARE_E_DIVERGED, &error, "step 18: the loss is not a finite number");
+  assert_int_equal(stat(state_path, &after), 0);
+  assert_true(before.st_ino == after.st_ino && before.st_size == after.st_size);
+  tare_net_free(net);
+  net = new_net("conv 2x3; relu; gap; dense 3", 1, 5);
+  options = defaults(50);
+  options.optimizer = "sgd";
+  options.lr = 1e30;
+  expect_failure(tare_train(net, toy_batch, &data, &options, NULL, &error), TARE_E_DIVERGED, &error, "try a smaller learning rate than 1e+30");
+  tare_net_free(net);
+}
+
+static void wrong_use_is_refused_before_training(void **state) {
+  (void)state;
+  tare_error error = {0};
+  toy data = {0};
+  tare_net *net = new_net(small, 1, 5);
+  tare_train_options options = defaults(3);
+#define REFUSED(status, because) expect_failure(tare_train(net, toy_batch, &data, &options, NULL, &error), status, &error, because); options = defaults(3)
+  options.steps = 0;
+  REFUSED(TARE_E_ARGUMENT, "1 step or more");
+  options.optimizer = "adma";
+  REFUSED(TARE_E_ARGUMENT, "no optimizer 'adma'");
+  options.schedule = "sin";
+  REFUSED(TARE_E_SYNTAX, "schedule 'sin'");
+  options.loss = (tare_loss)5;
+  REFUSED(TARE_E_ARGUMENT, "no loss 5");
+  options.checkpoint = "/nowhere/at/all";
+  REFUSED(TARE_E_IO, "/nowhere/at/all");
+  options.checkpoint = folder;
+  REFUSED(TARE_E_IO, folder);
+  options.checkpoint = "-";
+  REFUSED(TARE_E_ARGUMENT, "'-'");
+  assert_int_equal(data.asks, 0);
+  options.loss = TARE_LOSS_MSE;
+  REFUSED(TARE_E_ARGUMENT, "batch 0 has no targets: mean-squared-error needs them");
+  data.kernel = (const float[9]){0};
+  REFUSED(TARE_E_ARGUMENT, "batch 0 has no labels");
+  data.kernel = NULL;
+  data.count = -1;
+  REFUSED(TARE_E_ARGUMENT, "batch 0 has -1 images");
+  expect_failure(tare_train(net, NULL, NULL, &options, NULL, &error), TARE_E_ARGUMENT, &error, "NULL");
+  expect_failure(tare_model_save(net, "/nowhere/m", NULL, 0, NULL, 0, NULL, 0, &error), TARE_E_IO, &error, "/nowhere/m");
+  tare_net_free(net);
+  net = new_net("conv 2x3 sum=0; relu; gap; dense 2", 1, 5);
+  toy three = {0};
+  expect_failure(tare_train(net, toy_batch, &three, &options, NULL, &error), TARE_E_DATA, &error, "label 2");
+  tare_net_free(net);
+  tare_net_options doubles = {.height = SIDE, .width = SIDE, .channels = 1, .batch = BATCH, .threads = 1, .precision = TARE_F64};
+  assert_ok(tare_net_create(small, &doubles, &net, ERR));
+  expect_failure(tare_train(net, toy_batch, &data, &options, NULL, &error), TARE_E_UNSUPPORTED, &error, "double");
+  tare_net_free(net);
+}
+
+/* ---- model files ---- */
+
+/* An independent reader: the header by hand, the values straight from the bytes; the sum of each slice in exact integers. */
+static void check_sums_in_bytes(const char *name, size_t taps, double expected) {
+  unsigned char *bytes;
+  size_t size;
+  assert_ok(tare_file_read(model_path, 1 << 24, (void **)&bytes, &size, ERR));
+  uint64_t length = 0;
+  for (int i = 0; i < 8; i++) length |= (uint64_t)bytes[i] << (8 * i);
+  json_t *header = json_loadb((char *)bytes + 8, length, 0, NULL), *tensor = json_object_get(header, name);
+  assert_non_null(tensor);
+  json_t *offsets = json_object_get(tensor, "data_offsets");
+  size_t begin = (size_t)json_integer_value(json_array_get(offsets, 0)), end = (size_t)json_integer_value(json_array_get(offsets, 1));
+  const float *w = (const float *)(const void *)(bytes + 8 + length + begin);
+  for (size_t unit = 0; unit * taps * 4 < end - begin; unit++) {
+    __int128 sum = 0; /* of w 2^80: exact for floats from 2^-57 to 2^20 */
+    for (size_t i = 0; i < taps; i++) {
+      double scaled = ldexp((double)w[unit * taps + i], 80);
+      assert_true(fabs((double)w[unit * taps + i]) < 0x1p20 && scaled == floor(scaled));
+      sum += (__int128)scaled;
+    }
+    assert_true(sum == (__int128)ldexp(expected, 80));
+  }
+  json_decref(header);
+  tare_free(bytes);
+}
+
+static const char *const classes[] = {"a", "b \"quoted\"", "ç"};
+static const uint64_t hashes[] = {0, 0x0123456789abcdefu, UINT64_MAX};
+
+static void check_stored(const tare_tensors *file, const char *line) {
+  assert_string_equal(tare_tensors_metadata(file, "format"), "tare-model-1");
+  assert_string_equal(tare_tensors_metadata(file, "net"), line);
+  assert_string_equal(tare_tensors_metadata(file, "input"), "12x12x1");
+  assert_string_equal(tare_tensors_metadata(file, "classes"), "[\"a\",\"b \\\"quoted\\\"\",\"ç\"]");
+  assert_string_equal(tare_tensors_metadata(file, "train_hashes"), "00000000000000000123456789abcdefffffffffffffffff");
+  assert_string_equal(tare_tensors_metadata(file, "data"), "toy");
+}
+
+static void model_files_hold_rules_exactly(void **state) {
+  static const struct { const char *head, *rules; double sum; int exact; } cases[] = {
+    {"conv 4x5 sum=0", "[{\"tensor\":\"conv1.weight\",\"rule\":\"sum=0\",\"exact\":true}]", 0, 1},
+    {"conv 4x5 sum=1 projection", "\"exact\":true", 1, 1},
+    {"conv 4x5 sum=1/2 difference", "\"exact\":true", 0.5, 1},
+    {"conv 4x5 sum=0 whitened; relu; conv 4x3 sum=0 pivot", "\"tensor\":\"conv2.weight\",\"rule\":\"sum=0\",\"exact\":true", 0, 1},
+    {"conv 4x5 order=1", "\"exact\":false", 0, 0},
+    {"conv 4x5 sum=0 penalty(0.1)", "\"exact\":false", 0, 0},
+    {"conv 4x5", "[]", 0, 0},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char line[160];
+    snprintf(line, sizeof line, "%s; bn; relu; gap; dense 3", cases[i].head);
+    toy data = {0};
+    tare_net *net = new_net(line, 1, 9);
+    tare_train_options options = defaults(15);
+    assert_ok(tare_train(net, toy_batch, &data, &options, NULL, ERR));
+    const tare_metadata extra[] = {{"data", "toy"}};
+    assert_ok(tare_model_save(net, model_path, classes, 3, hashes, 3, extra, 1, ERR));
+    if (cases[i].exact) check_sums_in_bytes("conv1.weight", 25, cases[i].sum);
+    tare_model *model;
+    assert_ok(tare_model_load(model_path, BATCH, 2, &model, ERR));
+    check_stored(tare_model_file(model), tare_net_line(net));
+    const char *rules = tare_tensors_metadata(tare_model_file(model), "rules");
+    if (!strstr(rules, cases[i].rules)) fail_msg("rules %s, expected %s", rules, cases[i].rules);
+    uint64_t back[3] = {0};
+    assert_int_equal(tare_model_train_hashes(model, NULL, 0), 3);
+    assert_int_equal(tare_model_train_hashes(model, back, 3), 3);
+    assert_memory_equal(back, hashes, sizeof back);
+    assert_int_equal(tare_model_classes(model), 3);
+    /* what was loaded computes as what was written: the stored values to the last bit, the function within the rounding */
+    float stored[400];
+    for (size_t t = 0; t < tare_net_tensor_count(tare_model_net(model)); t++) {
+      tare_net_tensor info;
+      assert_ok(tare_net_tensor_info(tare_model_net(model), t, &info, ERR));
+      assert_ok(tare_net_tensor_get(tare_model_net(model), t, stored, ERR));
+      const tare_tensor *tensor = tare_tensors_find(tare_model_file(model), info.name);
+      size_t bytes = sizeof(float);
+      for (int d = 0; d < info.dims; d++) bytes *= (size_t)info.shape[d];
+      assert_memory_equal(stored, tensor->data, bytes);
+    }
+    tare_eval_result before, after;
+    assert_ok(tare_evaluate(net, toy_batch, &data, 4, TARE_LOSS_CROSS_ENTROPY, &before, NULL, ERR));
+    assert_ok(tare_evaluate(tare_model_net(model), toy_batch, &data, 4, TARE_LOSS_CROSS_ENTROPY, &after, NULL, ERR));
+    if (!(fabs(before.loss - after.loss) < 1e-4)) fail_msg("%s: loss %.9g, loaded %.9g", line, before.loss, after.loss);
+    /* loaded on other threads: the same bits */
+    tare_model *again;
+    tare_eval_result same;
+    assert_ok(tare_model_load(model_path, BATCH, 1, &again, ERR));
+    assert_ok(tare_evaluate(tare_model_net(again), toy_batch, &data, 4, TARE_LOSS_CROSS_ENTROPY, &same, NULL, ERR));
+    assert_true(same.loss == after.loss && same.accuracy == after.accuracy);
+    tare_model_free(again);
+    tare_model_free(model);
+    tare_net_free(net);
+    clean_folder(state);
+  }
+}
+
+static void save_changed(const tare_tensors *file, const char *key, const char *value, size_t drop, const char *because) {
+  tare_metadata metadata[6];
+  static const char *const keys[6] = {"format", "net", "input", "classes", "rules", "train_hashes"};
+  size_t count = 0;
+  for (size_t i = 0; i < 6; i++) {
+    int changed = key && strcmp(keys[i], key) == 0;
+    if (!changed || value) metadata[count++] = (tare_metadata){keys[i], changed ? value : tare_tensors_metadata(file, keys[i])};
+  }
+  char *path = state_path; /* any other file */
+  assert_ok(tare_safetensors_write(path, tare_tensors_at(file, 0), tare_tensors_count(file) - drop, metadata, count, ERR));
+  tare_model *model = NULL;
+  tare_error error = {0};
+  expect_failure(tare_model_load(path, BATCH, 1, &model, &error), TARE_E_DATA, &error, because);
+  assert_true(strncmp(error.message, path, strlen(path)) == 0);
+  assert_null(model);
+  assert_null(strpbrk(error.message, "\n\033"));
+}
+
+static void wrong_model_files_are_refused(void **state) {
+  (void)state;
+  toy data = {0};
+  tare_net *net = new_net(small, 1, 9);
+  tare_train_options options = defaults(2);
+  tare_model *model;
+  assert_ok(tare_train(net, toy_batch, &data, &options, NULL, ERR));
+  assert_ok(tare_model_save(net, model_path, classes, 3, hashes, 3, NULL, 0, ERR));
+  assert_ok(tare_model_load(model_path, BATCH, 1, &model, ERR));
+  const tare_tensors *file = tare_model_file(model);
+  const struct { const char *key, *value, *because; } cases[] = {
+    {"format", NULL, "no 'format'"}, {"format", "pt", "its format is 'pt'"}, {"net", NULL, "no 'net'"}, {"input", NULL, "no 'input'"},
+    {"classes", NULL, "no 'classes'"}, {"rules", NULL, "no 'rules'"}, {"train_hashes", NULL, "no 'train_hashes'"},
+    {"net", "conv 2x3 sum=0; bn; rel; gap; dense 3", "its network: "}, {"net", "conv 2x3 sum=0 \033[31m\n", "its network: "},
+    {"net", "conv 2x5 sum=0; bn; relu; gap; dense 3", "tensor 'conv1.weight'"}, {"net", "conv 2x3 sum=0; bn; relu; gap; dense 4", "tensor 'dense1"},
+    {"net", "conv 2x3 sum=0; relu; gap; dense 3", "its network needs 4"}, {"net", "conv 2x3 sum=1; bn; relu; gap; dense 3", "is not true"},
+    {"input", "12x12", "input '12x12'"}, {"input", "12x12x1x1", "input"}, {"input", "12x12x0", "input"}, {"input", "99999999999x12x1", "input"},
+    {"input", "12x12x", "input"}, {"input", "2x2x1", "its network"}, {"classes", "[1]", "classes"}, {"classes", "{}", "classes"}, {"classes", "", "classes"},
+    {"rules", "[]", "'rules' says nothing"}, {"rules", "nonsense", "'rules' says nothing"},
+    {"rules", "[{\"tensor\":\"conv1.weight\",\"rule\":\"sum=0\",\"exact\":false}]", "is not true"},
+    {"rules", "[{\"tensor\":\"conv1.weight\",\"rule\":7,\"exact\":true}]", "is not true"},
+    {"train_hashes", "0123456789abcde", "train_hashes"}, {"train_hashes", "0123456789abcdeg", "train_hashes"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) save_changed(file, cases[i].key, cases[i].value, 0, cases[i].because);
+  save_changed(file, NULL, NULL, 1, "tensors, its network needs");
+  float *weights = (float *)tare_tensors_find(file, "conv1.weight")->data, old = weights[3];
+  weights[3] = NAN;
+  save_changed(file, NULL, NULL, 0, "value 3 is not a finite number");
+  weights[3] = nextafterf(old, 9);
+  save_changed(file, NULL, NULL, 0, "what 'rules' says of it is not true"); /* one bit off the rule */
+  weights[3] = old;
+  tare_error error = {0};
+  tare_model *none = NULL;
+  expect_failure(tare_model_load(folder, BATCH, 1, &none, &error), TARE_E_DATA, &error, folder);
+  expect_failure(tare_model_load("/nowhere/at/all", BATCH, 1, &none, &error), TARE_E_DATA, &error, "/nowhere/at/all");
+  expect_failure(tare_model_load(model_path, 0, 1, &none, &error), TARE_E_ARGUMENT, &error, "batch");
+  float *parameters = tare_net_parameters(net);
+  parameters[0] = INFINITY;
+  assert_ok(tare_net_after_step(net, ERR));
+  unlink(model_path);
+  expect_failure(tare_model_save(net, model_path, NULL, 0, NULL, 0, NULL, 0, &error), TARE_E_DIVERGED, &error, "not a finite number");
+  assert_int_not_equal(access(model_path, F_OK), 0);
+  tare_model_free(model);
+  tare_net_free(net);
+}
+
+/* ---- batches of a source: the same as the source gives, in any order ---- */
+
+static void same_batch(const tare_source *source, tare_source_batches *batches, uint64_t index, int count) {
+  enum { PATCH = 16 * 16 };
+  float images[40 * PATCH];
+  int32_t labels[40];
+  tare_batch batch;
+  assert_ok(tare_source_batch(batches, index, &batch, ERR));
+  assert_int_equal(batch.count, count);
+  assert_ok(tare_source_train_batch(source, 3, index, count, images, labels, NULL, ERR));
+  assert_memory_equal(batch.images, images, (size_t)count * PATCH * sizeof(float));
+  assert_memory_equal(batch.labels, labels, (size_t)count * sizeof(int32_t));
+}
+
+static void source_batches_come_in_any_order(void **state) {
+  (void)state;
+  tare_source_options options;
+  tare_source *source;
+  tare_source_info info;
+  tare_source_batches *train, *test;
+  tare_batch batch;
+  tare_error error = {0};
+  tare_source_defaults(&options);
+  options.patch = 16;
+  options.images = 4;
+  options.threads = 2;
+  assert_ok(tare_source_open("leaves", &options, &source, ERR));
+  tare_source_get_info(source, &info);
+  assert_ok(tare_source_batches_create(source, TARE_TRAIN, 3, 37, &train, ERR));
+  assert_int_equal(tare_source_batches_count(train), (info.patches[TARE_TRAIN] + 36) / 37);
+  const uint64_t order[] = {0, 1, 2, 0, 1, 1, 1, 7, 8, 3, 4, 4};
+  for (size_t i = 0; i < sizeof order / sizeof *order; i++) same_batch(source, train, order[i], 37);
+  assert_ok(tare_source_batches_create(source, TARE_TEST, 3, 37, &test, ERR));
+  size_t total = 0;
+  uint64_t count = tare_source_batches_count(test);
+  for (uint64_t i = 0; i < count; i++) {
+    assert_ok(tare_source_batch(test, i, &batch, ERR));
+    assert_true(batch.count == 37 || (i + 1 == count && batch.count < 37));
+    total += (size_t)batch.count;
+  }
+  assert_int_equal(total, info.patches[TARE_TEST]);
+  expect_failure(tare_source_batch(test, count, &batch, &error), TARE_E_ARGUMENT, &error, "no test batch");
+  tare_source_batches *none;
+  expect_failure(tare_source_batches_create(source, TARE_TRAIN, 3, 0, &none, &error), TARE_E_ARGUMENT, &error, "not 0");
+  tare_source_batches_free(train);
+  tare_source_batches_free(test);
+  tare_source_free(source);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(optimizers_match_their_papers),
+    cmocka_unit_test(hyper_parameters_are_checked),
+    cmocka_unit_test(schedules_follow_their_formulas),
+    cmocka_unit_test(loss_gradients_are_right),
+    cmocka_unit_test(losses_have_the_right_values),
+    cmocka_unit_test(training_learns),
+    cmocka_unit_test(mean_squared_error_finds_a_filter),
+    cmocka_unit_test_teardown(resumed_training_has_the_same_bits, clean_folder),
+    cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
+    cmocka_unit_test_teardown(foreign_and_damaged_checkpoints_are_refused, clean_folder),
+    cmocka_unit_test_teardown(failures_end_a_training_cleanly, clean_folder),
+    cmocka_unit_test(wrong_use_is_refused_before_training),
+    cmocka_unit_test_teardown(model_files_hold_rules_exactly, clean_folder),
+    cmocka_unit_test_teardown(wrong_model_files_are_refused, clean_folder),
+    cmocka_unit_test(source_batches_come_in_any_order),
+  };
+  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
