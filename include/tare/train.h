@@ -49,6 +49,7 @@ typedef struct tare_train_options {
   const char *checkpoint;  /* a path, or NULL */
   uint64_t checkpoint_every; /* steps; 0: at the end only */
   int resume;              /* continue from the checkpoint if it is there; *resumed of the result says */
+  int started;             /* 1: the net was started or its weights were set: go on from them. 0: start it */
   int (*progress)(void *user, const tare_progress *progress); /* after each step; not 0 stops with TARE_E_STOPPED (checkpoint written first); may be NULL */
   void *user;
 } tare_train_options;
@@ -64,8 +65,8 @@ typedef struct tare_train_result {
 /*
  * Train a created float net. It is started (tare_net_start) from the first
  * batches, 256 images in all (their indices may go past `steps`; training then
- * begins with batch 0 again), unless resumed or its parameters were set. TARE_E_DIVERGED when
- * a loss is not finite (a checkpoint of before is left as it was).
+ * begins with batch 0 again), unless resumed or `started`. TARE_E_DIVERGED when
+ * a loss or the parameters after a step are not finite (a checkpoint of before is left as it was).
  * A checkpoint of another network, input, batch size, seed or options is
  * TARE_E_DATA and the message names what differs; `steps` may differ, and a
  * missing file starts afresh. Resumed training has the same bits as training in

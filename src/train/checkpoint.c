@@ -110,12 +110,6 @@ static tare_status list_arrays(const tare_trainer *t, arrays *a, tare_error *err
   return TARE_OK;
 }
 
-static int all_finite(const float *values, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (!isfinite(values[i])) return 0;
-  return 1;
-}
-
 static tare_status write_state(const tare_trainer *t, const char *path, entries *e, tare_error *error) {
   arrays a;
   tare_status status = list_arrays(t, &a, error);
@@ -128,11 +122,8 @@ static tare_status write_state(const tare_trainer *t, const char *path, entries 
   return tare_safetensors_write(path, a.tensors, a.count, metadata, ENTRIES + 1, error);
 }
 
-tare_status tare_checkpoint_save(tare_trainer *t, const char *path, tare_error *error) {
+tare_status tare_checkpoint_save(const tare_trainer *t, const char *path, tare_error *error) {
   entries e = {0};
-  if (!all_finite(tare_net_parameters(t->net), tare_net_parameter_count(t->net)))
-    return tare_fail(error, TARE_E_DIVERGED, "step %llu: the parameters are not finite numbers; try a smaller learning rate than %g",
-                     (unsigned long long)t->step, t->hyper.lr);
   tare_status status = write_state(t, path, &e, error);
   entries_free(&e);
   return status;

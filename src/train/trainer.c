@@ -2,6 +2,7 @@
 /* One step after another: batch, forward, loss, backward, optimiser. */
 #include "train/trainer.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -35,14 +36,6 @@ static tare_status make_arrays(tare_trainer *t, tare_error *error) {
   return missing ? tare_fail_memory(error, (outputs + parameters) * sizeof(float), "a training") : TARE_OK;
 }
 
-/* A net is made with all parameters zero; once started, or set from outside, some are not. */
-static int is_started(tare_net *net) {
-  const float *p = tare_net_parameters(net);
-  for (size_t i = 0; i < tare_net_parameter_count(net); i++)
-    if (p[i] != 0) return 1;
-  return 0;
-}
-
 tare_status tare_trainer_create(tare_net *net, tare_batch_fn batches, void *user, const tare_train_options *options, tare_trainer **out,
                                 tare_error *error) {
   if (!net || !batches || !options || !out)
@@ -56,7 +49,7 @@ tare_status tare_trainer_create(tare_net *net, tare_batch_fn batches, void *user
   t->user = user;
   t->last_loss = NAN;
   t->began = now();
-  t->started = is_started(net);
+  t->started = options->started;
   tare_status status = configure(t, options, error);
   if (!status) status = make_arrays(t, error);
   if (status) tare_trainer_free(t);
@@ -102,6 +95,11 @@ static tare_status start(tare_trainer *t, tare_error *error) {
   return status;
 }
 
+static tare_status diverged(const tare_trainer *t, const char *what, tare_error *error) {
+  return tare_fail(error, TARE_E_DIVERGED, "step %llu: %s; try a smaller learning rate than %g", (unsigned long long)t->step + 1, what,
+                   t->hyper.lr);
+}
+
 /* Forward, loss and its gradient; *penalty too, at the same weights. */
 static tare_status measure(tare_trainer *t, tare_loss_sum *sum, double *penalty, tare_error *error) {
   tare_batch batch;
@@ -111,9 +109,22 @@ static tare_status measure(tare_trainer *t, tare_loss_sum *sum, double *penalty,
   if (!status) status = tare_loss_batch(t->loss, tare_net_output_size(t->net), &batch, output, t->gradient, sum, NULL, error);
   if (status) return status;
   *penalty = tare_net_penalty(t->net);
-  if (isfinite(sum->loss) && isfinite(*penalty)) return TARE_OK;
-  return tare_fail(error, TARE_E_DIVERGED, "step %llu: the loss is not a finite number; try a smaller learning rate than %g",
-                   (unsigned long long)t->step + 1, t->hyper.lr);
+  return isfinite(sum->loss) && isfinite(*penalty) ? TARE_OK : diverged(t, "the loss is not a finite number", error);
+}
+
+/* A network can hide such parameters from its loss: a rectifier may take what is not a number for 0. */
+static int all_finite(size_t n, const float *values) {
+  int bad = 0;
+  for (size_t i = 0; i < n; i++) bad |= !(fabsf(values[i]) <= FLT_MAX);
+  return !bad;
+}
+
+static tare_status update(tare_trainer *t, double lr, tare_error *error) {
+  size_t n = tare_net_parameter_count(t->net);
+  t->optimizer->update(&t->hyper, lr, t->step + 1, n, tare_net_gradients(t->net), tare_net_parameters(t->net), t->state);
+  tare_status status = tare_net_after_step(t->net, error);
+  if (status) return status;
+  return all_finite(n, tare_net_parameters(t->net)) ? TARE_OK : diverged(t, "the parameters are not finite numbers", error);
 }
 
 tare_status tare_trainer_step(tare_trainer *t, tare_progress *progress, tare_error *error) {
@@ -122,10 +133,7 @@ tare_status tare_trainer_step(tare_trainer *t, tare_progress *progress, tare_err
   tare_status status = start(t, error);
   if (!status) status = measure(t, &sum, &penalty, error);
   if (!status) status = tare_net_backward(t->net, t->gradient, error);
-  if (status) return status;
-  t->optimizer->update(&t->hyper, lr, t->step + 1, tare_net_parameter_count(t->net), tare_net_gradients(t->net), tare_net_parameters(t->net),
-                       t->state);
-  status = tare_net_after_step(t->net, error);
+  if (!status) status = update(t, lr, error);
   if (status) return status;
   t->step++;
   t->last_loss = sum.loss / (double)sum.images;

@@ -22,11 +22,8 @@ struct tare_trainer {
   float *gradient;                    /* of the output */
 };
 
-/*
- * Checkpoints (doc/formats.md). Saving refuses parameters that are not finite (TARE_E_DIVERGED), so that a good checkpoint stays.
- * Loading a file that is missing leaves the trainer as it is and *found 0.
- */
-tare_status tare_checkpoint_save(tare_trainer *trainer, const char *path, tare_error *error);
+/* Checkpoints (doc/formats.md). Loading a file that is missing leaves the trainer as it is and *found 0. */
+tare_status tare_checkpoint_save(const tare_trainer *trainer, const char *path, tare_error *error);
 tare_status tare_checkpoint_load(tare_trainer *trainer, const char *path, int *found, tare_error *error);
 
 #endif

@@ -33,6 +33,13 @@ static int is_rounded(const tare_net_tensor *info) {
   return info->constraint && info->rule_trained && tare_constraint_rows(info->constraint) > 0 && tare_round_supported(info->constraint, NULL);
 }
 
+/* Weights so large that no grid of theirs holds b (1/2 beside 1e10) stay as they are. */
+static tare_status round_weights(const tare_net_tensor *info, float *values, size_t count, int *rounded, tare_error *error) {
+  tare_status status = tare_round_fp32(info->constraint, count / (size_t)tare_constraint_taps(info->constraint), values, values, error);
+  *rounded = status == TARE_OK;
+  return status == TARE_E_ARGUMENT || status == TARE_E_UNSUPPORTED ? TARE_OK : status;
+}
+
 tare_status tare_train_written_tensor(tare_net *net, size_t index, float *values, int *exact, tare_error *error) {
   tare_net_tensor info;
   int holds;
@@ -40,9 +47,9 @@ tare_status tare_train_written_tensor(tare_net *net, size_t index, float *values
   if (!status) status = tare_net_tensor_get(net, index, values, error);
   if (status) return status;
   size_t count = tare_written_values(&info);
-  int rounded = is_rounded(&info);
+  int rounded = 0;
   status = check_finite(&info, values, count, error);
-  if (!status && rounded) status = tare_round_fp32(info.constraint, count / (size_t)tare_constraint_taps(info.constraint), values, values, error);
+  if (!status && is_rounded(&info)) status = round_weights(&info, values, count, &rounded, error);
   if (!status) status = tare_written_exact(info.constraint, values, count, &holds, error);
   if (!status && rounded && !holds)
     status = tare_fail(error, TARE_E_LIBRARY, "%s: rounding did not make '%s' hold exactly", info.name, tare_constraint_text(info.constraint));

@@ -226,8 +226,8 @@ typedef struct toy {
   int count;               /* images a batch; BATCH if 0 */
   uint64_t fail_at;        /* from this batch on it fails */
   uint64_t spoil_at;       /* this batch has a NaN */
-  const float *kernel;     /* 3x3: targets are its response */
-  uint64_t asked[64], asks;
+  const float *kernel;     /* 3x3: images are noise, targets its response */
+  uint64_t asked[256], asks;
   float images[BATCH * PIXELS], targets[BATCH * PIXELS];
   int32_t labels[BATCH];
 } toy;
@@ -243,7 +243,7 @@ static void respond(const float *image, const float *kernel, float *out) {
 
 static tare_status toy_batch(void *user, uint64_t index, tare_batch *batch, tare_error *error) {
   toy *t = user;
-  t->asked[t->asks++ % 64] = index;
+  t->asked[t->asks++ % 256] = index;
   if (t->fail_at && index >= t->fail_at) return tare_fail(error, TARE_E_DATA, "toy: no batch %d", (int)index);
   tare_rng rng;
   tare_rng_init(&rng, 77, index);
@@ -253,7 +253,7 @@ static tare_status toy_batch(void *user, uint64_t index, tare_batch *batch, tare
     double brightness = tare_rng_range(&rng, -1, 1), u[CLASSES] = {1, 0, 1}, v[CLASSES] = {0, 1, 1};
     for (int y = 0; y < SIDE; y++)
       for (int x = 0; x < SIDE; x++)
-        t->images[i * PIXELS + y * SIDE + x] =
+        t->images[i * PIXELS + y * SIDE + x] = t->kernel ? (float)tare_rng_normal(&rng) :
           (float)(brightness + 0.5 * cos(1.6 * (u[t->labels[i]] * x + v[t->labels[i]] * y)) + 0.2 * tare_rng_normal(&rng));
     if (t->kernel) respond(t->images + i * PIXELS, t->kernel, t->targets + i * (SIDE - 2) * (SIDE - 2));
   }
@@ -305,7 +305,7 @@ static void training_learns(void **state) {
   assert_true(w.calls == 80 && result.steps == 80 && !result.resumed && result.last_loss == w.loss && w.lr == 0.005);
   /* started from batches 0..15 = 256 images, then from batch 0 again */
   assert_int_equal(data.asks, 16 + 80);
-  for (uint64_t i = 0; i < 48; i++) assert_int_equal(data.asked[(32 + i) % 64], (32 + i) % 64 == 32 + i ? 16 + i : 48 + i - 16);
+  for (uint64_t i = 0; i < data.asks; i++) assert_int_equal(data.asked[i], i < 16 ? i : i - 16);
   uint8_t correct[4 * BATCH];
   memset(correct, 9, sizeof correct);
   tare_eval_result score;
@@ -316,6 +316,12 @@ static void training_learns(void **state) {
   for (int i = 0; i < 52; i++) right += correct[i];
   assert_true(score.accuracy == (double)right / 52 && correct[52] == 9);
   if (!(score.accuracy > 0.9 && score.loss < 0.5)) fail_msg("accuracy %g, loss %g", score.accuracy, score.loss);
+  options.started = 1; /* goes on from these weights instead of drawing others */
+  options.steps = 1;
+  options.progress = NULL;
+  data.asks = 0;
+  assert_ok(tare_train(net, toy_batch, &data, &options, &result, ERR));
+  if (!(data.asks == 1 && result.last_loss < 0.5)) fail_msg("loss %g after %d batches", result.last_loss, (int)data.asks);
   tare_net_free(net);
 }
 
@@ -390,7 +396,7 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
   (void)state;
   tare_net *net[3];
   for (int i = 0; i < 3; i++) {
-    toy data = {.count = i ? BATCH - 3 : BATCH - 3};
+    toy data = {.count = BATCH - 3};
     tare_train_options options = defaults(8);
     net[i] = new_net(usual, i + 1, 2);
     assert_ok(tare_train(net[i], toy_batch, &data, &options, NULL, ERR));
@@ -480,7 +486,7 @@ static void failures_end_a_training_cleanly(void **state) {
   assert_int_equal(stat(state_path, &before), 0); /* of step 10 */
   net = new_net(small, 1, 5);
   options.resume = 1;
-  expect_failure(tare_train(net, toy_batch, &spoilt, &options, NULL, &error), TARE_E_DIVERGED, &error, "step 18: the loss is not a finite number");
+  expect_failure(tare_train(net, toy_batch, &spoilt, &options, NULL, &error), TARE_E_DIVERGED, &error, "step 18: the ");
   assert_int_equal(stat(state_path, &after), 0);
   assert_true(before.st_ino == after.st_ino && before.st_size == after.st_size);
   tare_net_free(net);
