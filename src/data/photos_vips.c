@@ -84,7 +84,7 @@ static tare_status open_image(VipsImage *image, tare_photo **out, tare_photo_inf
 
 static tare_status open_photo(const char *path, tare_photo **out, tare_photo_info *info, tare_error *error) {
   VipsImage *image = load(path);
-  if (!image) return refuse(error, "not an image that libvips reads");
+  if (!image) return refuse(error, "not an image that libvips reads (formats that it does not trust are off)");
   tare_status status = open_image(image, out, info, error);
   g_object_unref(image);
   return status;
