@@ -15,7 +15,6 @@
 #include "data/leaves.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -54,7 +53,7 @@ static void make_texture(canvas *c, tare_rng *rng) {
         for (int k = 0; k < 8; k++, bits >>= 8) add_square(c, y, x + k * side, side, (int)(bits & 31) - 16);
       }
   for (int y = 0; y < TEXTURE; y++)
-    for (int x = TEXTURE; x < TEXTURE + SIZE; x += TEXTURE) memcpy(c->texture[y] + x, c->texture[y], TEXTURE);
+    for (int x = TEXTURE; x < TEXTURE + SIZE; x++) c->texture[y][x] = c->texture[y][x - TEXTURE];
 }
 
 /*
