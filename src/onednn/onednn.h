@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The only place that sees oneDNN (2.6 or 3.x). Convolutions of nhwc floats with zero
+ * borders, and the single-precision matrix product. Everything runs in the
+ * calling thread alone: no OpenMP thread is ever started.
+ */
+#ifndef TARE_ONEDNN_H
+#define TARE_ONEDNN_H
+
+#include <stddef.h>
+#include <tare/conv.h>
+
+typedef struct tare_onednn_conv tare_onednn_conv; /* one pass of one problem; immutable, used by many threads at once */
+
+/* The border must be zero or valid. TARE_E_UNSUPPORTED when oneDNN has no implementation, TARE_E_LIBRARY when it fails. */
+tare_status tare_onednn_conv_create(const tare_conv_problem *problem, tare_pass pass, tare_onednn_conv **out, tare_error *error);
+void tare_onednn_conv_free(tare_onednn_conv *conv);
+const char *tare_onednn_conv_name(const tare_onednn_conv *conv); /* oneDNN's name of its implementation ("jit:avx2") */
+size_t tare_onednn_conv_weights(const tare_onednn_conv *conv);   /* floats of the weights in oneDNN's own layout */
+size_t tare_onednn_conv_workspace(const tare_onednn_conv *conv); /* floats of scratch */
+
+/* Plain weights [o][c/g][kh][kw] to oneDNN's layout, and a weights gradient back. */
+tare_status tare_onednn_conv_pack(const tare_onednn_conv *conv, const float *plain, float *packed);
+tare_status tare_onednn_conv_unpack(const tare_onednn_conv *conv, const float *packed, float *plain);
+/*
+ * Forward: (x, packed weights, bias) to y. Backward data: (dy, packed weights,
+ * NULL) to dx. Backward weights: (x, dy, NULL) to the packed gradient.
+ */
+tare_status tare_onednn_conv_run(const tare_onednn_conv *conv, const float *a, const float *b, const float *bias, float *out, float *workspace);
+
+/* C = alpha op(A) op(B) + beta C, row-major; op is transposed where trans is 'T', else 'N'. */
+tare_status tare_onednn_sgemm(char transa, char transb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
+                              float beta, float *c, int ldc);
+/* "oneDNN 2.6.3" into buffer. */
+void tare_onednn_version(char *buffer, size_t size);
+
+#endif
