@@ -43,7 +43,8 @@ TARE_API tare_status tare_safetensors_write(const char *path, const tare_tensor 
 TARE_API tare_status tare_safetensors_read(const char *path, tare_tensors **out, tare_error *error);
 TARE_API void tare_tensors_free(tare_tensors *file);
 TARE_API size_t tare_tensors_count(const tare_tensors *file);
-TARE_API const tare_tensor *tare_tensors_at(const tare_tensors *file, size_t index); /* one array, in the order of their data; NULL past its end */
+/* One array, in the order of their data; NULL past its end. */
+TARE_API const tare_tensor *tare_tensors_at(const tare_tensors *file, size_t index);
 TARE_API const tare_tensor *tare_tensors_find(const tare_tensors *file, const char *name); /* NULL if absent */
 TARE_API const char *tare_tensors_metadata(const tare_tensors *file, const char *key);     /* NULL if absent */
 

@@ -22,7 +22,10 @@ typedef struct tare_batch {
   const int32_t *labels;  /* count, for cross-entropy; else NULL */
   const float *targets;   /* count x output_size, for mean squared error; else NULL */
 } tare_batch;
-/* Fill `batch` for step `index` (0, 1, ...): a pure function of index, so that a run can resume. Another status than TARE_OK ends the run with it. */
+/*
+ * Fill `batch` for step `index` (0, 1, ...): a pure function of index, so that
+ * a run can resume. Another status than TARE_OK ends the run with it.
+ */
 typedef tare_status (*tare_batch_fn)(void *user, uint64_t index, tare_batch *batch, tare_error *error);
 
 typedef enum tare_loss { TARE_LOSS_CROSS_ENTROPY, TARE_LOSS_MSE } tare_loss;
@@ -50,7 +53,8 @@ typedef struct tare_train_options {
   uint64_t checkpoint_every; /* steps; 0: at the end only */
   int resume;              /* continue from the checkpoint if it is there; *resumed of the result says */
   int started;             /* 1: the net was started or its weights were set: go on from them. 0: start it */
-  int (*progress)(void *user, const tare_progress *progress); /* after each step; not 0 stops with TARE_E_STOPPED (checkpoint written first); may be NULL */
+  /* After each step; not 0 stops with TARE_E_STOPPED (checkpoint written first); may be NULL. */
+  int (*progress)(void *user, const tare_progress *progress);
   void *user;
 } tare_train_options;
 TARE_API void tare_train_defaults(tare_train_options *options);
@@ -86,7 +90,8 @@ TARE_API tare_status tare_evaluate(tare_net *net, tare_batch_fn batches, void *u
 
 /* Batches of a source: user is a tare_source_batches. */
 typedef struct tare_source_batches tare_source_batches;
-TARE_API tare_status tare_source_batches_create(const tare_source *source, tare_part part, uint64_t seed, int batch, tare_source_batches **out, tare_error *error);
+TARE_API tare_status tare_source_batches_create(const tare_source *source, tare_part part, uint64_t seed, int batch,
+                                                tare_source_batches **out, tare_error *error);
 TARE_API void tare_source_batches_free(tare_source_batches *batches);
 TARE_API uint64_t tare_source_batches_count(const tare_source_batches *batches); /* of one epoch, or of the test set */
 TARE_API tare_status tare_source_batch(void *source_batches, uint64_t index, tare_batch *batch, tare_error *error); /* a tare_batch_fn */
@@ -98,7 +103,8 @@ TARE_API tare_status tare_source_batch(void *source_batches, uint64_t index, tar
  * [{"tensor","rule","exact":true|false}], "train_hashes", and `extra`.
  */
 TARE_API tare_status tare_model_save(tare_net *net, const char *path, const char *const *class_names, int classes,
-                                     const uint64_t *train_hashes, size_t hashes, const tare_metadata *extra, size_t extra_count, tare_error *error);
+                                     const uint64_t *train_hashes, size_t hashes, const tare_metadata *extra, size_t extra_count,
+                                     tare_error *error);
 typedef struct tare_model tare_model;
 TARE_API tare_status tare_model_load(const char *path, int batch, int threads, tare_model **out, tare_error *error);
 TARE_API void tare_model_free(tare_model *model);

@@ -99,7 +99,8 @@ static tare_status check_cover(const span *spans, size_t count, uint64_t data_si
     at = spans[i].end;
   }
   if (at != data_size)
-    return tare_fail(error, TARE_E_DATA, "%llu bytes of data, its tensors have %llu", (unsigned long long)data_size, (unsigned long long)at);
+    return tare_fail(error, TARE_E_DATA, "%llu bytes of data, its tensors have %llu", (unsigned long long)data_size,
+                     (unsigned long long)at);
   return TARE_OK;
 }
 

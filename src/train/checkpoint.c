@@ -133,7 +133,8 @@ tare_status tare_checkpoint_save(const tare_trainer *t, const char *path, tare_e
 static tare_status read_values(const tare_tensors *file, const char *values[ENTRIES], tare_error *error) {
   const char *format = tare_tensors_metadata(file, "format");
   if (!format || strcmp(format, FORMAT))
-    return tare_fail(error, TARE_E_DATA, "not a checkpoint of this version of tare: its format is '%.40s', expected '" FORMAT "'", format ? format : "");
+    return tare_fail(error, TARE_E_DATA, "not a checkpoint of this version of tare: its format is '%.40s', expected '" FORMAT "'",
+                     format ? format : "");
   for (int i = 0; i < ENTRIES; i++) {
     values[i] = tare_tensors_metadata(file, keys[i]);
     if (!values[i]) return tare_fail(error, TARE_E_DATA, "a damaged checkpoint: '%s' is missing", keys[i]);
@@ -147,8 +148,9 @@ static tare_status read_values(const tare_tensors *file, const char *values[ENTR
 static tare_status check_agreement(const char *const *theirs, const entries *ours, tare_error *error) {
   for (int i = 0; i < AGREEING; i++)
     if (strcmp(theirs[i], ours->value[i]))
-      return tare_fail(error, TARE_E_DATA, "a checkpoint of another training: its %s is '%.200s', this one's '%.200s'; train as it was or without it",
-                       keys[i], theirs[i], ours->value[i]);
+      return tare_fail(error, TARE_E_DATA,
+                       "a checkpoint of another training: its %s is '%.200s', this one's '%.200s'; train as it was or without it", keys[i],
+                       theirs[i], ours->value[i]);
   return TARE_OK;
 }
 
@@ -156,7 +158,8 @@ static tare_status check_arrays(const tare_tensors *file, const arrays *expected
   for (size_t i = 0; i < expected->count; i++) {
     const tare_tensor *want = &expected->tensors[i], *have = tare_tensors_find(file, want->name);
     if (!have || have->dtype != want->dtype || have->dims != 1 || have->shape[0] != want->shape[0])
-      return tare_fail(error, TARE_E_DATA, "a checkpoint that does not fit: it needs '%s' with %lld values", want->name, (long long)want->shape[0]);
+      return tare_fail(error, TARE_E_DATA, "a checkpoint that does not fit: it needs '%s' with %lld values", want->name,
+                       (long long)want->shape[0]);
   }
   return TARE_OK;
 }
@@ -184,7 +187,8 @@ static tare_status take(tare_trainer *t, const tare_tensors *file, entries *ours
   if (!status) status = check_agreement(values, ours, error);
   if (!status) status = list_arrays(t, &a, error);
   if (!status) status = check_arrays(file, &a, error);
-  if (!status && tare_parse_int(values[STEP], 1, INT64_MAX, &step)) status = tare_fail(error, TARE_E_DATA, "step '%.40s' is not a number", values[STEP]);
+  if (!status && tare_parse_int(values[STEP], 1, INT64_MAX, &step))
+    status = tare_fail(error, TARE_E_DATA, "step '%.40s' is not a number", values[STEP]);
   if (!status && tare_parse_double(values[LAST_LOSS], -HUGE_VAL, HUGE_VAL, &t->last_loss))
     status = tare_fail(error, TARE_E_DATA, "last_loss '%.40s' is not a number", values[LAST_LOSS]);
   if (!status) status = restore(t, file, &a, error);

@@ -51,8 +51,8 @@ tare_status tare_loss_batch(const tare_loss_kind *kind, size_t size, const tare_
     int32_t label = kind->classifies ? batch->labels[i] : 0;
     int right;
     if (label < 0 || (size_t)label >= size)
-      return tare_fail(error, TARE_E_DATA, "image %zu of a batch has label %d, the network gives %zu values: expected 0 to %zu", i, (int)label, size,
-                       size - 1);
+      return tare_fail(error, TARE_E_DATA, "image %zu of a batch has label %d, the network gives %zu values: expected 0 to %zu", i,
+                       (int)label, size, size - 1);
     sum->loss += kind->image(size, output + i * size, label, kind->classifies ? NULL : batch->targets + i * size, scale,
                              gradient ? gradient + i * size : NULL, &right);
     sum->right += (size_t)right;
@@ -73,6 +73,7 @@ tare_status tare_fetch_batch(const tare_net *net, const tare_loss_kind *kind, ta
     return tare_fail(error, TARE_E_ARGUMENT, "batch %llu has %d images, this network takes 1 to %d", number, batch->count, most);
   if (!batch->images) return tare_fail(error, TARE_E_ARGUMENT, "batch %llu has no images", number);
   if (!(kind->classifies ? (const void *)batch->labels : batch->targets))
-    return tare_fail(error, TARE_E_ARGUMENT, "batch %llu has no %s: %s needs them", number, kind->classifies ? "labels" : "targets", kind->name);
+    return tare_fail(error, TARE_E_ARGUMENT, "batch %llu has no %s: %s needs them", number, kind->classifies ? "labels" : "targets",
+                     kind->name);
   return TARE_OK;
 }

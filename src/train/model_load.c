@@ -28,7 +28,8 @@ static tare_status check_format(const tare_model *model, tare_error *error) {
   const char *format;
   tare_status status = metadata(model, "format", &format, error);
   if (!status && strcmp(format, TARE_MODEL_FORMAT))
-    status = tare_fail(error, TARE_E_DATA, "not a tare model of this version: its format is '%.40s', expected '" TARE_MODEL_FORMAT "'", format);
+    status = tare_fail(error, TARE_E_DATA, "not a tare model of this version: its format is '%.40s', expected '" TARE_MODEL_FORMAT "'",
+                       format);
   return status;
 }
 
@@ -51,7 +52,8 @@ static tare_status make_net(tare_model *model, int batch, int threads, tare_erro
   tare_net_options options = {.batch = batch, .threads = threads, .precision = TARE_F32};
   tare_status status = metadata(model, "net", &line, error);
   if (!status) status = metadata(model, "input", &input, error);
-  if (!status && parse_input(input, &options)) status = tare_fail(error, TARE_E_DATA, "input '%.40s', expected HEIGHTxWIDTHxCHANNELS", input);
+  if (!status && parse_input(input, &options))
+    status = tare_fail(error, TARE_E_DATA, "input '%.40s', expected HEIGHTxWIDTHxCHANNELS", input);
   if (status) return status;
   status = tare_net_create(line, &options, &model->net, error);
   return status ? tare_fail_prefix(error, status, "its network") : TARE_OK;
@@ -135,9 +137,10 @@ static tare_status check_claim(const tare_model *model, const json_t *claims, co
   json_array_foreach(claims, i, claim) {
     const char *tensor = json_string_value(json_object_get(claim, "tensor")), *rule = json_string_value(json_object_get(claim, "rule"));
     if (!tensor || strcmp(tensor, info->name)) continue;
-    int exact;
-    tare_status status = tare_written_exact(info->constraint, tare_tensors_find(model->file, info->name)->data, tare_written_values(info), &exact, error);
-    if (!status && (!rule || strcmp(rule, tare_constraint_text(info->constraint)) || exact != json_is_true(json_object_get(claim, "exact"))))
+    const float *values = tare_tensors_find(model->file, info->name)->data;
+    int exact, claimed = json_is_true(json_object_get(claim, "exact"));
+    tare_status status = tare_written_exact(info->constraint, values, tare_written_values(info), &exact, error);
+    if (!status && (!rule || strcmp(rule, tare_constraint_text(info->constraint)) || exact != claimed))
       status = tare_fail(error, TARE_E_DATA, "%s: what 'rules' says of it is not true", info->name);
     return status;
   }

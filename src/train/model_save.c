@@ -60,14 +60,16 @@ static tare_status fill_tensors(model_file *m, tare_error *error) {
     if (status) return status;
     m->tensors[i] = (tare_tensor){.name = info->name, .dtype = TARE_DTYPE_F32, .dims = info->dims, .data = values};
     memcpy(m->tensors[i].shape, info->shape, (size_t)info->dims * sizeof *info->shape);
-    if (info->constraint && tare_constraint_rows(info->constraint) > 0)
-      json_array_append_new(m->rules, json_pack("{s:s, s:s, s:b}", "tensor", info->name, "rule", tare_constraint_text(info->constraint), "exact", exact));
     values += tare_written_values(info);
+    const tare_constraint *rule = info->constraint;
+    if (!rule || tare_constraint_rows(rule) == 0) continue;
+    json_array_append_new(m->rules, json_pack("{s:s, s:s, s:b}", "tensor", info->name, "rule", tare_constraint_text(rule), "exact", exact));
   }
   return TARE_OK;
 }
 
-static tare_status write_words(model_file *m, const char *const *class_names, int classes, const uint64_t *hashes, size_t count, tare_error *error) {
+static tare_status write_words(model_file *m, const char *const *class_names, int classes, const uint64_t *hashes, size_t count,
+                               tare_error *error) {
   const tare_net_options *o = tare_net_get_options(m->net);
   snprintf(m->input, sizeof m->input, "%dx%dx%d", o->height, o->width, o->channels);
   json_t *names = json_array();

@@ -8,7 +8,8 @@
 #include "train/tables.h"
 
 /* v = mu v + g; p -= lr v (Polyak 1964, as Sutskever et al. 2013 with the rate outside v). Decay is added to g. */
-static void sgd(const tare_hyper *hyper, double lr, uint64_t step, size_t n, const float *restrict g, float *restrict p, float *const *state) {
+static void sgd(const tare_hyper *hyper, double lr, uint64_t step, size_t n, const float *restrict g, float *restrict p,
+                float *const *state) {
   (void)step;
   float *restrict v = state[0];
   const float mu = (float)hyper->momentum, rate = (float)lr, decay = (float)hyper->weight_decay;
@@ -41,7 +42,7 @@ static void adam(const tare_hyper *hyper, double lr, uint64_t step, size_t n, co
   adam_step(hyper, lr, step, hyper->weight_decay, 1, n, g, p, state[0], state[1]);
 }
 
-/* Loshchilov & Hutter 2019, Algorithm 2: the decay apart from the gradient, p -= lr decay p (the rate includes the schedule, as in PyTorch and Keras). */
+/* Loshchilov & Hutter 2019, Algorithm 2: the decay apart from the gradient, p -= lr decay p, with the scheduled rate. */
 static void adamw(const tare_hyper *hyper, double lr, uint64_t step, size_t n, const float *g, float *p, float *const *state) {
   adam_step(hyper, lr, step, 0, 1 - lr * hyper->weight_decay, n, g, p, state[0], state[1]);
 }

@@ -73,4 +73,6 @@ tare_status tare_schedule_parse(const char *text, tare_schedule *out, tare_error
   return TARE_OK;
 }
 
-double tare_schedule_factor(const tare_schedule *schedule, uint64_t step, uint64_t steps) { return schedule->factor(schedule, step, steps); }
+double tare_schedule_factor(const tare_schedule *schedule, uint64_t step, uint64_t steps) {
+  return schedule->factor(schedule, step, steps);
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The three tables of training: optimisers, schedules, losses. Formulas and sources: doc/train.md. To add one: a row, a test, a line there. */
+/* The three tables of training: optimisers, schedules, losses. Formulas, sources and how to add a row: doc/train.md. */
 #ifndef TARE_TRAIN_TABLES_H
 #define TARE_TRAIN_TABLES_H
 
@@ -34,7 +34,7 @@ double tare_schedule_factor(const tare_schedule *schedule, uint64_t step, uint64
 typedef struct tare_loss_kind {
   const char *name;
   int classifies;   /* 1: labels, and an accuracy; 0: targets */
-  /* The loss of one image of `size` outputs. `gradient` (may be NULL) gets d loss / d output times `scale`; *right 1 if the answer is right. */
+  /* The loss of one image of `size` outputs. `gradient` (may be NULL) gets d loss / d output times `scale`; *right 1 or 0. */
   double (*image)(size_t size, const float *output, int32_t label, const float *target, double scale, float *gradient, int *right);
 } tare_loss_kind;
 const tare_loss_kind *tare_loss_kind_at(tare_loss loss); /* NULL: no such loss */

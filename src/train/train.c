@@ -21,9 +21,11 @@ static tare_status one_step(tare_trainer *trainer, const tare_train_options *opt
   tare_status status = tare_trainer_step(trainer, progress, error);
   if (status) return status;
   int stop = options->progress ? options->progress(options->user, progress) : 0;
-  if (options->checkpoint && (stop || checkpoint_due(options, trainer->step))) status = tare_checkpoint_save(trainer, options->checkpoint, error);
+  if (options->checkpoint && (stop || checkpoint_due(options, trainer->step)))
+    status = tare_checkpoint_save(trainer, options->checkpoint, error);
   if (status || !stop) return status;
-  return tare_fail(error, TARE_E_STOPPED, "stopped after step %llu of %llu", (unsigned long long)trainer->step, (unsigned long long)options->steps);
+  return tare_fail(error, TARE_E_STOPPED, "stopped after step %llu of %llu", (unsigned long long)trainer->step,
+                   (unsigned long long)options->steps);
 }
 
 static tare_status resume(tare_trainer *trainer, const tare_train_options *options, int *resumed, tare_error *error) {

@@ -29,7 +29,8 @@ static tare_status configure(tare_trainer *t, const tare_train_options *options,
 }
 
 static tare_status make_arrays(tare_trainer *t, tare_error *error) {
-  size_t parameters = tare_net_parameter_count(t->net), outputs = (size_t)tare_net_get_options(t->net)->batch * tare_net_output_size(t->net);
+  size_t parameters = tare_net_parameter_count(t->net);
+  size_t outputs = (size_t)tare_net_get_options(t->net)->batch * tare_net_output_size(t->net);
   int missing = (t->gradient = tare_alloc(outputs, sizeof(float))) == NULL;
   for (int i = 0; i < TARE_OPTIMIZER_STATES && t->optimizer->states[i]; i++)
     missing |= (t->state[i] = tare_alloc(parameters, sizeof(float))) == NULL;
@@ -39,7 +40,7 @@ static tare_status make_arrays(tare_trainer *t, tare_error *error) {
 tare_status tare_trainer_create(tare_net *net, tare_batch_fn batches, void *user, const tare_train_options *options, tare_trainer **out,
                                 tare_error *error) {
   if (!net || !batches || !options || !out)
-    return tare_fail(error, TARE_E_ARGUMENT, "a training needs a network, a callback for batches, options and a place for the result; one is NULL");
+    return tare_fail(error, TARE_E_ARGUMENT, "a training needs a network, a callback for batches and options; one is NULL");
   if (tare_net_get_options(net)->precision != TARE_F32)
     return tare_fail(error, TARE_E_UNSUPPORTED, "a network in double is for gradient checks: create it with TARE_F32 to train it");
   tare_trainer *t = tare_alloc(1, sizeof *t);

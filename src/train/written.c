@@ -24,13 +24,15 @@ tare_status tare_written_exact(const tare_constraint *rule, const float *values,
 
 static tare_status check_finite(const tare_net_tensor *info, const float *values, size_t count, tare_error *error) {
   for (size_t i = 0; i < count; i++)
-    if (!isfinite(values[i])) return tare_fail(error, TARE_E_DIVERGED, "%s: value %zu is not a finite number: the training diverged", info->name, i);
+    if (!isfinite(values[i]))
+      return tare_fail(error, TARE_E_DIVERGED, "%s: value %zu is not a finite number: the training diverged", info->name, i);
   return TARE_OK;
 }
 
 /* A rule that its method only asks for (penalty) or leaves alone (none) is not forced on what was trained. */
 static int is_rounded(const tare_net_tensor *info) {
-  return info->constraint && info->rule_trained && tare_constraint_rows(info->constraint) > 0 && tare_round_supported(info->constraint, NULL);
+  const tare_constraint *rule = info->constraint;
+  return rule && info->rule_trained && tare_constraint_rows(rule) > 0 && tare_round_supported(rule, NULL);
 }
 
 /* Weights so large that no grid of theirs holds b (1/2 beside 1e10) stay as they are. */
@@ -52,7 +54,8 @@ tare_status tare_train_written_tensor(tare_net *net, size_t index, float *values
   if (!status && is_rounded(&info)) status = round_weights(&info, values, count, &rounded, error);
   if (!status) status = tare_written_exact(info.constraint, values, count, &holds, error);
   if (!status && rounded && !holds)
-    status = tare_fail(error, TARE_E_LIBRARY, "%s: rounding did not make '%s' hold exactly", info.name, tare_constraint_text(info.constraint));
+    status = tare_fail(error, TARE_E_LIBRARY, "%s: rounding did not make '%s' hold exactly", info.name,
+                       tare_constraint_text(info.constraint));
   if (!status && exact) *exact = holds;
   return status;
 }

@@ -130,7 +130,8 @@ static void files_of_others_are_read(void **state) {
   (void)state;
   tare_tensors *file;
   tare_error error = {0};
-  put_header("{\"b\":{\"data_offsets\":[4,12],\"shape\":[1],\"dtype\":\"F64\"},\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
+  put_header("{\"b\":{\"data_offsets\":[4,12],\"shape\":[1],\"dtype\":\"F64\"},"
+             "\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
              "\"z\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[4,4]}} \n", 12);
   assert_int_equal(tare_safetensors_read(path, &file, &error), TARE_OK);
   const unsigned char *b = tare_tensors_find(file, "b")->data;
@@ -145,7 +146,8 @@ static void files_of_others_are_read(void **state) {
 }
 
 #define T(dtype, shape, offsets) "{\"a\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
-#define AB(a, b) "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":" a "},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":" b "}}"
+#define AB(a, b) \
+  "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":" a "},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":" b "}}"
 
 static void hostile_headers_are_refused(void **state) {
   (void)state;
