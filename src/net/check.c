@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "net/layers.h"
 
-enum { LIMIT = 400 }; /* of one layer's parameters, and of the pixels; beyond it a spread sample is checked */
+enum { LIMIT = 96 }; /* of one layer's parameters, and of the pixels; beyond it a spread sample is checked */
 static const uint64_t step_of_dropout = 3;
 
 typedef struct check {

@@ -45,7 +45,7 @@ static tare_status parse_pad(tare_words *words, tare_item *item, tare_error *err
     tare_words_take(words);
     return TARE_OK;
   }
-  tare_status status = tare_words_int(words, "pad=", "(or same, reflect, edge, valid) the padding", 0, MAX_STEP, &item->pad, error);
+  tare_status status = tare_words_int(words, "pad=", "the padding (or same, reflect, edge, valid)", 0, MAX_STEP, &item->pad, error);
   if (!status && item->border == TARE_BORDER_VALID) item->border = TARE_BORDER_ZERO;
   return status;
 }
@@ -122,9 +122,18 @@ static tare_status parse_method(tare_words *words, tare_item *item, const tare_m
   return TARE_OK;
 }
 
+/* Does it read as a rule, whether or not it fits this filter? */
+static int is_rule(const char *word) {
+  static const tare_filter_shape shape = {.dims = 2, .size = {9, 9}, .channels = 1};
+  tare_constraint *rule = NULL;
+  tare_status status = tare_constraint_create(word, &shape, 1, &rule, NULL);
+  tare_constraint_free(rule);
+  return status != TARE_E_SYNTAX;
+}
+
 static tare_status parse_rule(tare_words *words, tare_item *item, tare_error *error) {
   const char *word = tare_words_peek(words), *near = *word == '{' ? NULL : near_miss(word);
-  if (item->rule && near) return tare_words_fail(words, TARE_E_SYNTAX, error, "expected a method or an option, found '%.60s'; did you mean '%s'?", word, near);
+  if (item->rule && near && !is_rule(word)) return tare_words_fail(words, TARE_E_SYNTAX, error, "expected a method or an option, found '%.60s'; did you mean '%s'?", word, near);
   if (item->rule) return tare_words_fail(words, TARE_E_SYNTAX, error, "a second rule '%.60s': join rules in braces, as {sum=0; symmetric}", word);
   int braces = *word == '{';
   size_t length = strlen(word) - 2 * (size_t)braces;
