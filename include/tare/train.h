@@ -69,7 +69,8 @@ typedef struct tare_train_result {
 /*
  * Train a created float net. It is started (tare_net_start) from the first
  * batches, 256 images in all (their indices may go past `steps`; training then
- * begins with batch 0 again), unless resumed or `started`. TARE_E_DIVERGED when
+ * begins with batch 0 again), unless resumed or `started`. At the end the last
+ * 50 batches are shown again, forward only, so that batch norm's running statistics are those of the final weights. TARE_E_DIVERGED when
  * a loss or the parameters after a step are not finite (a checkpoint of before is left as it was).
  * A checkpoint of another network, input, batch size, seed or options is
  * TARE_E_DATA and the message names what differs; `steps` may differ, and a

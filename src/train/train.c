@@ -41,6 +41,8 @@ static tare_status run(tare_trainer *trainer, const tare_train_options *options,
   int resumed = 0;
   tare_status status = resume(trainer, options, &resumed, error);
   while (!status && trainer->step < options->steps) status = one_step(trainer, options, &progress, error);
+  /* The checkpoint holds the state of before, from which a longer training goes on. */
+  if (!status) status = tare_trainer_settle(trainer, error);
   if (!status && result)
     *result = (tare_train_result){.steps = trainer->step, .resumed = resumed, .last_loss = trainer->last_loss, .seconds = progress.seconds};
   return status;

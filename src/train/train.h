@@ -28,6 +28,12 @@ void tare_trainer_free(tare_trainer *trainer); /* NULL is fine */
 tare_status tare_trainer_step(tare_trainer *trainer, tare_progress *progress, tare_error *error);
 
 /*
+ * Batch norm's running statistics lag behind parameters that still move, most where the rate stays high: training
+ * forwards over the last 50 batches (fewer if fewer were) bring them up to the final ones. Parameters stay as they are.
+ */
+tare_status tare_trainer_settle(tare_trainer *trainer, tare_error *error);
+
+/*
  * The values of tensor `index` as tare_model_save writes them (o x c/g x kh x kw floats
  * for a convolution): rounded so that a single-row rule holds exactly
  * where the method holds the rule and tare_round_fp32 can; else as composed. *exact (may be NULL)

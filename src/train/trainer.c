@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-enum { START_IMAGES = 256 };
+enum { START_IMAGES = 256, SETTLING = 50 };
 
 static double now(void) {
   struct timespec t;
@@ -142,4 +142,16 @@ tare_status tare_trainer_step(tare_trainer *t, tare_progress *progress, tare_err
                               .accuracy = t->loss->classifies ? (double)sum.right / (double)sum.images : (double)NAN,
                               .seconds = now() - t->began};
   return TARE_OK;
+}
+
+/* As Wu & Johnson 2021, Rethinking "Batch" in BatchNorm, section 3, with the running mean that the net has: 0.9^50 is 0.5 %. */
+tare_status tare_trainer_settle(tare_trainer *t, tare_error *error) {
+  tare_status status = TARE_OK;
+  if (tare_net_state_count(t->net) == 0) return TARE_OK;
+  for (uint64_t i = t->step > SETTLING ? t->step - SETTLING : 0; i < t->step && !status; i++) {
+    tare_batch batch;
+    status = fetch(t, i, &batch, error);
+    if (!status) status = tare_net_forward(t->net, batch.images, batch.count, 1, i, NULL, error);
+  }
+  return status;
 }
