@@ -76,31 +76,13 @@ static tare_status measure_rule(tare_net *net, race_task *task, int penalty, tar
   return status;
 }
 
-/*
- * Batch norm's running statistics lag behind weights that move at a constant rate, most for the ill-conditioned methods: a network with a training
- * loss of 0.4 can test like a guess. Forward passes over the training batches that would come next bring them up to the final weights
- * (Wu & Johnson 2021, "Rethinking 'Batch' in BatchNorm", section 3).
- */
-static tare_status settle(const race_context *race, tare_net *net, race_feed *f, tare_error *error) {
-  enum { BATCHES = 50 }; /* the running statistics forget the rest: 0.9^50 is 0.5 % */
-  tare_status status = TARE_OK;
-  for (uint64_t i = 0; i < BATCHES && !status && tare_net_state_count(net) > 0; i++) {
-    tare_batch batch;
-    const void *output;
-    status = tare_race_train_batch(f, race->options->steps + i, &batch, error);
-    if (!status) status = tare_net_forward(net, batch.images, batch.count, 1, race->options->steps + i, &output, error);
-  }
-  return status;
-}
-
 static tare_status examine(const race_context *race, tare_net *net, race_feed *f, race_task *task, tare_error *error) {
   const race_entry *entry = &race->field.entries[task->entry];
   task->correct = tare_alloc(race->tests.patches, 1);
   if (!task->correct) return tare_fail_memory(error, race->tests.patches, "answers");
   tare_eval_result result;
-  tare_status status = settle(race, net, f, error);
-  if (!status)
-    status = tare_evaluate(net, tare_race_test_batch, f, tare_race_test_batches(race), TARE_LOSS_CROSS_ENTROPY, &result, task->correct, error);
+  tare_status status = tare_evaluate(net, tare_race_test_batch, f, tare_race_test_batches(race), TARE_LOSS_CROSS_ENTROPY, &result,
+                                     task->correct, error);
   if (!status && !isfinite(result.loss)) return tare_fail(error, TARE_E_DIVERGED, "a test loss that is not finite");
   if (!status && *entry->rule) status = measure_rule(net, task, entry->penalty, error);
   return status;
@@ -137,6 +119,7 @@ static tare_status race_net(const race_context *race, tare_net *net, race_feed *
   tare_status status = tare_race_trainer(race, net, task->lr, tare_race_train_batch, f, &trainer, error);
   if (status) return status;
   status = train(race, trainer, task, advance, user, error);
+  if (!status && !task->tuning) status = tare_trainer_settle(trainer, error);
   tare_trainer_free(trainer);
   if (status || task->tuning) return status;
   return examine(race, net, f, task, error);
