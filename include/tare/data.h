@@ -28,7 +28,7 @@ typedef struct tare_source_options {
   double brightness;  /* D: one number an image and draw, uniform in [-D, D], is added, never clipped */
   uint64_t seed;      /* of leaves' images and of the manipulations' noise */
   int threads;        /* for making and decoding images */
-  int images;         /* leaves: how many 512x512 images to make; 0: 64 */
+  int images;         /* leaves: how many 512x512 images to make, 0: 64; photos: read at most so many files, 0: 256 (rgb: 85) */
   void (*warn)(void *user, const char *line); /* skipped files and the like, a line each; may be NULL */
   void *warn_user;
 } tare_source_options;
@@ -48,7 +48,7 @@ typedef struct tare_source_info {
   int classes;
   const char *const *class_names;
   size_t images[2];   /* images in train, in test */
-  size_t patches[2];  /* an epoch (mnist and folder: the images; else 8000), and the test set (mnist and folder: the images; else at least 600) */
+  size_t patches[2];  /* of an epoch and of the test set: mnist and folder all images; else 8000 and at least 600 */
   size_t skipped;     /* files that could not be used */
 } tare_source_info;
 TARE_API void tare_source_get_info(const tare_source *source, tare_source_info *info); /* pointers live as long as the source */
@@ -68,7 +68,8 @@ TARE_API tare_status tare_source_test_batch(const tare_source *source, uint64_t 
 TARE_API size_t tare_source_train_hashes(const tare_source *source, uint64_t *hashes, size_t size);
 /*
  * Use every image whose hash is not in the list as a test image (the list a
- * model file holds); *left_out gets how many images were in it. With nothing left: TARE_E_DATA.
+ * model file holds); *left_out gets how many images were in it. Sources whose files say which images are
+ * for testing keep to those. With nothing left: TARE_E_DATA. Not while other threads draw from the source.
  */
 TARE_API tare_status tare_source_exclude(tare_source *source, const uint64_t *hashes, size_t count, size_t *left_out, tare_error *error);
 
@@ -77,7 +78,8 @@ TARE_API tare_status tare_source_preview(const tare_source *source, uint64_t see
 
 /* Batches made ahead of use, in order, by a thread of its own. */
 typedef struct tare_loader tare_loader;
-TARE_API tare_status tare_loader_create(const tare_source *source, uint64_t seed, uint64_t first, int count, tare_loader **out, tare_error *error);
+TARE_API tare_status tare_loader_create(const tare_source *source, uint64_t seed, uint64_t first, int count, tare_loader **out,
+                                        tare_error *error);
 /* The next batch; pointers stay valid until the next call. */
 TARE_API tare_status tare_loader_next(tare_loader *loader, const float **images, const int32_t **labels, tare_error *error);
 TARE_API void tare_loader_free(tare_loader *loader);

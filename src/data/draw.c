@@ -15,7 +15,8 @@ static tare_rng stream(int kind, uint64_t seed, uint64_t index) {
 
 /*
  * A Feistel network of four rounds on pairs of half-words permutes 0 .. 4^h - 1, the least such
- * power that holds `count`; a number that lands outside 0 .. count-1 is permuted again until it lands inside (Black & Rogaway 2002, "cycle walking").
+ * power that holds `count`; a number that lands outside 0 .. count-1 is
+ * permuted again until it lands inside (Black & Rogaway 2002, "cycle walking").
  */
 uint64_t tare_permute(uint64_t key, uint64_t count, uint64_t i) {
   int half = 1;
@@ -68,7 +69,8 @@ static int32_t in_epoch(const tare_source *source, uint64_t seed, uint64_t place
 
 static tare_status check(const tare_source *source, int part, int count, const float *images, const int32_t *labels, tare_error *error) {
   if (!source || count < 1 || !images || !labels)
-    return tare_fail(error, TARE_E_ARGUMENT, "a batch needs a source, room for images and labels, and a count of at least 1, not %d", count);
+    return tare_fail(error, TARE_E_ARGUMENT, "a batch needs a source, room for images and labels, and a count of at least 1, not %d",
+                     count);
   if (source->info.images[part] == 0)
     return tare_fail(error, TARE_E_DATA, "%s: no %s images are left", source->info.spec, part == TARE_TRAIN ? "training" : "test");
   return TARE_OK;
@@ -87,7 +89,8 @@ tare_status tare_source_train_batch(const tare_source *source, uint64_t seed, ui
   for (int i = 0; i < count; i++) {
     uint64_t place = index * (uint64_t)count + (uint64_t)i;
     tare_rng rng = stream(STREAM_PATCH, seed, place);
-    int32_t id = by_version ? source->order[TARE_TRAIN][tare_rng_below(&rng, source->info.images[TARE_TRAIN])] : in_epoch(source, seed, place);
+    int32_t id = by_version ? source->order[TARE_TRAIN][tare_rng_below(&rng, source->info.images[TARE_TRAIN])]
+                            : in_epoch(source, seed, place);
     const tare_item *item = &source->items[id];
     if (!by_version) labels[i] = item->label;
     float brightness = draw_brightness(source, &rng);

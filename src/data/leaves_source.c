@@ -32,14 +32,16 @@ tare_status tare_leaves_open(tare_source *source, const char *folder, tare_pool 
   (void)folder;
   int patch = tare_source_patch(source), images = source->options.images ? source->options.images : TARE_LEAVES_IMAGES;
   if (patch > TARE_LEAVES_SIZE)
-    return tare_fail(error, TARE_E_ARGUMENT, "leaves: a patch of %d is larger than the images, which are %dx%d", patch, TARE_LEAVES_SIZE, TARE_LEAVES_SIZE);
+    return tare_fail(error, TARE_E_ARGUMENT, "leaves: a patch of %d is larger than the images, which are %dx%d", patch, TARE_LEAVES_SIZE,
+                     TARE_LEAVES_SIZE);
   source->info.height = source->info.width = patch;
   tare_status status = tare_source_set_manipulations(source, (size_t)images, error);
   work w = {source, tare_alloc((size_t)images, sizeof *w.status)};
   if (!status && !w.status) status = tare_fail_memory(error, (size_t)images * sizeof *w.status, "leaves");
   if (!status) tare_pool_run(pool, images, make_image, &w);
   for (int i = 0; i < images && !status; i++)
-    if ((status = w.status[i])) tare_fail(error, status, "leaves: image %d of %d could not be made: %s", i + 1, images, tare_status_name(status));
+    if ((status = w.status[i]))
+      tare_fail(error, status, "leaves: image %d of %d could not be made: %s", i + 1, images, tare_status_name(status));
   tare_free(w.status);
   return status;
 }

@@ -35,7 +35,8 @@ static void *make_batches(void *user) {
   tare_loader *loader = user;
   for (uint64_t i = 0; wait_for_room(loader); i++) {
     buffer *b = &loader->buffers[i % BUFFERS];
-    b->status = tare_source_train_batch(loader->source, loader->seed, loader->first + i, loader->count, b->images, b->labels, NULL, &b->error);
+    b->status = tare_source_train_batch(loader->source, loader->seed, loader->first + i, loader->count, b->images, b->labels, NULL,
+                                        &b->error);
     pthread_mutex_lock(&loader->lock);
     loader->made = i + 1;
     pthread_cond_signal(&loader->changed);
@@ -56,7 +57,8 @@ static tare_status make_buffers(tare_loader *loader, tare_error *error) {
 }
 
 tare_status tare_loader_create(const tare_source *source, uint64_t seed, uint64_t first, int count, tare_loader **out, tare_error *error) {
-  if (!source || !out || count < 1) return tare_fail(error, TARE_E_ARGUMENT, "a loader needs a source and a count of at least 1, not %d", count);
+  if (!source || !out || count < 1)
+    return tare_fail(error, TARE_E_ARGUMENT, "a loader needs a source and a count of at least 1, not %d", count);
   tare_loader *loader = tare_alloc(1, sizeof *loader);
   if (!loader) return tare_fail_memory(error, sizeof *loader, "a loader");
   loader->source = source;
@@ -75,7 +77,8 @@ tare_status tare_loader_create(const tare_source *source, uint64_t seed, uint64_
 }
 
 tare_status tare_loader_next(tare_loader *loader, const float **images, const int32_t **labels, tare_error *error) {
-  if (!loader || !images || !labels) return tare_fail(error, TARE_E_ARGUMENT, "tare_loader_next: a loader, images and labels must be given");
+  if (!loader || !images || !labels)
+    return tare_fail(error, TARE_E_ARGUMENT, "tare_loader_next: a loader, images and labels must be given");
   pthread_mutex_lock(&loader->lock);
   while (loader->made == loader->taken) pthread_cond_wait(&loader->changed, &loader->lock);
   buffer *b = &loader->buffers[loader->taken % BUFFERS];

@@ -14,7 +14,8 @@ typedef tare_status (*plane_fn)(const uint8_t *from, int width, int height, uint
 
 /* Runs `run` on each channel; the result is out_width x out_height. */
 static tare_status by_plane(const tare_picture *image, plane_fn run, int out_width, int out_height, tare_picture *out, tare_error *error) {
-  size_t in = (size_t)image->width * (size_t)image->height, result = (size_t)out_width * (size_t)out_height, channels = (size_t)image->channels;
+  size_t in = (size_t)image->width * (size_t)image->height, result = (size_t)out_width * (size_t)out_height;
+  size_t channels = (size_t)image->channels;
   tare_status status = tare_picture_create(out_width, out_height, image->channels, 8, out, error);
   if (status) return status;
   if (channels == 1) status = run(image->pixels, image->width, image->height, out->pixels, error);

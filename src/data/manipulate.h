@@ -27,11 +27,12 @@ void tare_median5(const uint8_t *from, int width, int height, uint8_t *to);
 tare_status tare_jpeg_pass(const tare_picture *image, int quality, tare_picture *out, tare_error *error);
 
 /*
- * Gaussian noise of this standard deviation on `count` whole numbers, rounded and clipped to 0..255. Since v is whole, round(v + n) = v + round(n):
- * the integers round(n) are drawn from their own exact distribution (to 2^-16) through a table.
+ * Gaussian noise on whole numbers, rounded and clipped to 0..255. Since v is
+ * whole, round(v + n) = v + round(n): the integers round(n) are drawn from
+ * their own exact distribution (to 2^-16) through a table.
  */
 typedef struct tare_noise { int8_t step[1 << 16]; } tare_noise;
-void tare_noise_init(tare_noise *noise, double deviation); /* above 0, at most 25 */
+void tare_noise_init(tare_noise *noise, double deviation); /* standard deviation, above 0, at most 25 */
 void tare_noise_add(const tare_noise *noise, tare_rng *rng, const uint8_t *from, size_t count, uint8_t *to);
 
 #endif

@@ -41,7 +41,8 @@ static inline void extremes(lanes *c, int count) {
 
 /* m: columns sorted. */
 static const lanes *median(lanes m[SIDE][SIDE], lanes c[13]) {
-  static const uint8_t candidates[13][2] = {{0, 3}, {0, 4}, {1, 2}, {1, 3}, {1, 4}, {2, 1}, {2, 2}, {2, 3}, {3, 0}, {3, 1}, {3, 2}, {4, 0}, {4, 1}};
+  static const uint8_t candidates[13][2] = {{0, 3}, {0, 4}, {1, 2}, {1, 3}, {1, 4}, {2, 1}, {2, 2},
+                                            {2, 3}, {3, 0}, {3, 1}, {3, 2}, {4, 0}, {4, 1}};
   for (int i = 0; i < SIDE; i++) sort_five(m[i]);
   for (int k = 0; k < 13; k++) c[k] = m[candidates[k][0]][candidates[k][1]];
   for (int size = 8, next = 8; size > 3; size--, next++) {

@@ -136,7 +136,8 @@ static tare_status check_sizes(const idx *file, const uint32_t sizes[3], size_t 
   if (sizes[1] < 1 || sizes[2] < 1 || sizes[1] > MAX_SIDE || sizes[2] > MAX_SIDE)
     return tare_fail(error, TARE_E_DATA, "%s: images of %ux%u, expected 1x1 to %dx%d", file->path, sizes[1], sizes[2], MAX_SIDE, MAX_SIDE);
   if (info->height && (sizes[1] != (uint32_t)info->height || sizes[2] != (uint32_t)info->width))
-    return tare_fail(error, TARE_E_DATA, "%s: images of %ux%u, but those for training are %dx%d", file->path, sizes[1], sizes[2], info->height, info->width);
+    return tare_fail(error, TARE_E_DATA, "%s: images of %ux%u, but those for training are %dx%d", file->path, sizes[1], sizes[2],
+                     info->height, info->width);
   return TARE_OK;
 }
 
@@ -170,8 +171,10 @@ static tare_status set_digits(tare_source *source, const char *folder, tare_erro
   for (size_t i = 0; i < source->count; i++)
     if (source->items[i].label > largest[source->items[i].part]) largest[source->items[i].part] = source->items[i].label;
   if (largest[TARE_TEST] > largest[TARE_TRAIN])
-    return tare_fail(error, TARE_E_DATA, "%s/%s: label %d, but those for training go up to %d", folder, files[TARE_TEST][1], largest[TARE_TEST], largest[TARE_TRAIN]);
-  if (largest[TARE_TRAIN] == 0) return tare_fail(error, TARE_E_DATA, "%s/%s: every label is 0, expected at least two classes", folder, files[TARE_TRAIN][1]);
+    return tare_fail(error, TARE_E_DATA, "%s/%s: label %d, but those for training go up to %d", folder, files[TARE_TEST][1],
+                     largest[TARE_TEST], largest[TARE_TRAIN]);
+  if (largest[TARE_TRAIN] == 0)
+    return tare_fail(error, TARE_E_DATA, "%s/%s: every label is 0, expected at least two classes", folder, files[TARE_TRAIN][1]);
   for (int i = 0; i <= largest[TARE_TRAIN]; i++) {
     snprintf(text[i], sizeof text[i], "%d", i);
     names[i] = text[i];
@@ -184,7 +187,8 @@ static tare_status check_patch(const tare_source *source, tare_error *error) {
   if (patch == 0 || (patch == height && patch == width)) return TARE_OK;
   if (patch > height || patch > width)
     return tare_fail(error, TARE_E_DATA, "%s: images of %dx%d are smaller than the patch of %d", source->info.spec, height, width, patch);
-  return tare_fail(error, TARE_E_ARGUMENT, "%s: its images of %dx%d are used whole; a patch of %d cannot be asked for", source->info.spec, height, width, patch);
+  return tare_fail(error, TARE_E_ARGUMENT, "%s: its images of %dx%d are used whole; a patch of %d cannot be asked for", source->info.spec,
+                   height, width, patch);
 }
 
 tare_status tare_mnist_open(tare_source *source, const char *folder, tare_pool *pool, tare_error *error) {

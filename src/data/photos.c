@@ -62,7 +62,8 @@ static tare_status sort_out(work *w, tare_error *error) {
       source->items[kept++] = item;
       continue;
     }
-    if (w->status[i] != TARE_E_DATA && !status) status = tare_fail(error, w->status[i], "%s: %s", w->paths[i], tare_status_name(w->status[i]));
+    if (w->status[i] != TARE_E_DATA && !status)
+      status = tare_fail(error, w->status[i], "%s: %s", w->paths[i], tare_status_name(w->status[i]));
     if (first == count) first = i;
     tare_source_warn(source, "%s: skipped: %s", w->paths[i], w->reason[i] ? w->reason[i] : tare_status_name(w->status[i]));
   }

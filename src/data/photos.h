@@ -19,11 +19,15 @@ typedef struct tare_photo_want {
   size_t samples;    /* at most so many values are kept, if a single smallest tile has no more */
 } tare_photo_want;
 
-/* item's hash (of the whole image), tiles and pictures (one a tile). TARE_E_DATA with the reason, without the file's name: the file is to be skipped. */
-tare_status tare_photo_read(const tare_photos_module *module, const char *path, const tare_photo_want *want, tare_item *item, tare_error *error);
+/*
+ * item's hash (of the whole image), tiles and pictures (one a tile). TARE_E_DATA
+ * with the reason, without the file's name: the file is to be skipped.
+ */
+tare_status tare_photo_read(const tare_photos_module *module, const char *path, const tare_photo_want *want, tare_item *item,
+                            tare_error *error);
 
 /*
- * Reads every file into the item of its index, `source->threads` at once; where source->versions is more than 1, each tile in all its versions.
+ * Reads every file into the item of its index, a job each; where source->versions is more than 1, each tile in all its versions.
  * Files that cannot be used are warned of, counted and their items removed. TARE_E_DATA when none is left.
  */
 tare_status tare_photos_read_all(tare_source *source, char *const *paths, const tare_photo_want *want, tare_pool *pool, tare_error *error);

@@ -38,7 +38,8 @@ static int find(char path[PATH_SIZE]) {
 tare_status tare_photos_load(const tare_photos_module **out, tare_error *error) {
   char path[PATH_SIZE];
   if (!find(path))
-    return tare_fail(error, TARE_E_UNSUPPORTED, "reading photos needs libvips and %s, which is not there: install libvips-dev, then build again", name);
+    return tare_fail(error, TARE_E_UNSUPPORTED,
+                     "reading photos needs libvips and %s, which is not there: install libvips-dev, then build again", name);
   void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!handle) return tare_fail(error, TARE_E_UNSUPPORTED, "%s cannot be loaded: is libvips installed (libvips42)? %s", path, dlerror());
   tare_photos_entry entry;

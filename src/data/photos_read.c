@@ -100,7 +100,8 @@ static layout cut_middle(const reader *r, int patch, size_t samples) {
 }
 
 static tare_status read_tiles(const reader *r, const layout *l, tare_item *item, tare_error *error) {
-  if (!(item->pictures = tare_alloc((size_t)l->kept, sizeof *item->pictures))) return tare_fail_memory(error, (size_t)l->kept, "an image's tiles");
+  if (!(item->pictures = tare_alloc((size_t)l->kept, sizeof *item->pictures)))
+    return tare_fail_memory(error, (size_t)l->kept * sizeof *item->pictures, "an image's tiles");
   int64_t all = (int64_t)l->rows * l->columns;
   for (int i = 0; i < l->kept; i++) {
     int tile = (int)((2 * i + 1) * all / (2 * l->kept)); /* spread evenly over the image */
@@ -125,7 +126,8 @@ static tare_status read_open(const reader *r, const tare_photo_want *want, tare_
   return status;
 }
 
-tare_status tare_photo_read(const tare_photos_module *module, const char *path, const tare_photo_want *want, tare_item *item, tare_error *error) {
+tare_status tare_photo_read(const tare_photos_module *module, const char *path, const tare_photo_want *want, tare_item *item,
+                            tare_error *error) {
   reader r = {.module = module, .channels = want->channels};
   tare_status status = module->open(path, &r.photo, &r.info, error);
   if (status) return status;

@@ -77,7 +77,8 @@ static tare_status open_image(VipsImage *image, tare_photo **out, tare_photo_inf
     close_photo(photo);
     return refuse(error, "its kind of pixel is neither grey nor colour");
   }
-  *info = (tare_photo_info){photo->image->Xsize, photo->image->Ysize, photo->image->Bands, photo->image->BandFmt == VIPS_FORMAT_USHORT ? 16 : 8};
+  const VipsImage *made = photo->image;
+  *info = (tare_photo_info){made->Xsize, made->Ysize, made->Bands, made->BandFmt == VIPS_FORMAT_USHORT ? 16 : 8};
   *out = photo;
   return TARE_OK;
 }

@@ -51,7 +51,8 @@ tare_status tare_png_write(const char *path, const uint8_t *pixels, int width, i
   if (!path || !pixels) return tare_fail(error, TARE_E_ARGUMENT, "a PNG picture needs a path and pixels");
   if (width < 1 || height < 1 || width > most || height > most || (channels != 1 && channels != 3) ||
       ((size_t)width * (size_t)channels + 1) * (size_t)height > INT32_MAX)
-    return tare_fail(error, TARE_E_ARGUMENT, "a PNG picture of %dx%d with %d channels: expected 1 or 3 channels and at most 2 GiB", width, height, channels);
+    return tare_fail(error, TARE_E_ARGUMENT, "a PNG picture of %dx%d with %d channels: expected 1 or 3 channels and at most 2 GiB", width,
+                     height, channels);
   unsigned char header[13] = {[8] = 8, [9] = channels == 1 ? 0 : 2}; /* bits; grey or RGB; then compression, filter and interlace 0 */
   big_endian(header, (uint32_t)width);
   big_endian(header + 4, (uint32_t)height);

@@ -21,7 +21,8 @@ static void put_patch(sheet *s, const float *patch, int height, int width, int t
       for (int c = 0; c < s->channels; c++) {
         double value = (double)patch[((size_t)(y / s->zoom) * (size_t)width + (size_t)(x / s->zoom)) * (size_t)s->channels + (size_t)c];
         double grey = (value - s->low) / (s->high - s->low) * 256;
-        s->pixels[((size_t)(top + y) * (size_t)s->width + (size_t)(left + x)) * (size_t)s->channels + (size_t)c] = (uint8_t)fmin(fmax(grey, 0), 255);
+        size_t at = ((size_t)(top + y) * (size_t)s->width + (size_t)(left + x)) * (size_t)s->channels + (size_t)c;
+        s->pixels[at] = (uint8_t)fmin(fmax(grey, 0), 255);
       }
 }
 

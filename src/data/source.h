@@ -33,7 +33,10 @@ struct tare_source {
   int32_t *order[2];       /* the items of each part, in item order */
 };
 
-/* A kind of source: fills items, versions, own_split and info's sizes and class names. What it leaves behind when it fails is freed by the caller. */
+/*
+ * A kind of source: fills items, versions, own_split and info's sizes and class
+ * names. What it leaves behind when it fails is freed by the caller.
+ */
 typedef struct tare_source_kind {
   const char *name;
   int takes_folder;        /* "name:DIR" */

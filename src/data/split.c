@@ -94,7 +94,8 @@ tare_status tare_split(tare_source *source, tare_error *error) {
   if (!status) status = drop_test_copies(source, error);
   if (!status) status = tare_split_count(source, error);
   if (!status && (source->info.images[TARE_TRAIN] == 0 || source->info.images[TARE_TEST] == 0))
-    status = tare_fail(error, TARE_E_DATA, "%s: %zu training and %zu test images: expected at least two different images, one for each part",
+    status = tare_fail(error, TARE_E_DATA,
+                       "%s: %zu training and %zu test images: expected at least two different images, one for each part",
                        source->info.spec, source->info.images[TARE_TRAIN], source->info.images[TARE_TEST]);
   return status;
 }

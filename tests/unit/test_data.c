@@ -225,7 +225,13 @@ static void both_parts_have_an_image(void **state) {
 
 static void wrong_use_is_refused(void **state) {
   (void)state;
-  static const struct { const char *spec; int patch, rgb, images, threads; double brightness; tare_status status; const char *words; } cases[] = {
+  static const struct {
+    const char *spec;
+    int patch, rgb, images, threads;
+    double brightness;
+    tare_status status;
+    const char *words;
+  } cases[] = {
     {"leavs", 0, 0, 0, 1, 0, TARE_E_ARGUMENT, "expected leaves, photos:DIR, mnist:DIR or folder:DIR"},
     {"", 0, 0, 0, 1, 0, TARE_E_ARGUMENT, "expected leaves"},
     {"leaves:x", 0, 0, 0, 1, 0, TARE_E_ARGUMENT, "takes no folder"},
@@ -303,7 +309,8 @@ static void the_loader_gives_the_batches_in_order(void **state) {
 
 /* ---- idx ---- */
 
-static const char *const idx_names[2][2] = {{"train-images-idx3-ubyte", "train-labels-idx1-ubyte"}, {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"}};
+static const char *const idx_names[2][2] = {{"train-images-idx3-ubyte", "train-labels-idx1-ubyte"},
+                                            {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"}};
 
 typedef struct idx_case {
   const char *words;       /* of the message; NULL: it opens */
@@ -322,7 +329,10 @@ static size_t idx_bytes(int part, int is_labels, int height, int width, unsigned
   bytes[7] = (unsigned char)count;
   bytes[11] = (unsigned char)height;
   bytes[15] = (unsigned char)width;
-  for (size_t i = 0; i < count * each; i++) bytes[head + i] = (unsigned char)(is_labels ? i % 4 : (i * 7 + i / each * 31 + (size_t)part * 5) & 255);
+  for (size_t i = 0; i < count * each; i++) {
+    size_t value = is_labels ? i % 4 : i * 7 + i / each * 31 + (size_t)part * 5;
+    bytes[head + i] = (unsigned char)(value & 255);
+  }
   return head + count * each;
 }
 
@@ -443,7 +453,8 @@ static void damaged_idx_files_are_refused(void **state) {
     tare_error error = {0};
     options.patch = cases[i].patch;
     tare_status status = tare_source_open(spec, &options, &source, &error);
-    if (cases[i].words && !strstr(error.message, cases[i].words)) fail_msg("case %zu: '%s' does not say '%s'", i, error.message, cases[i].words);
+    if (cases[i].words && !strstr(error.message, cases[i].words))
+      fail_msg("case %zu: '%s' does not say '%s'", i, error.message, cases[i].words);
     if (!cases[i].words) assert_int_equal(status, TARE_OK);
     else assert_int_equal(status, cases[i].patch == 8 ? TARE_E_ARGUMENT : TARE_E_DATA);
     tare_source_free(source);

@@ -85,7 +85,8 @@ static void matches(int which, double (*reference)(const tare_picture *, int, in
         for (int c = 0; c < out.channels; c++) {
           double want = reference(&image, y, x, c), got = at(&out, y, x, c);
           if (!(fabs(want - got) <= tolerance))
-            fail_msg("%s, %dx%d: (%d,%d,%d) is %g, expected %g", tare_manipulations[which].name, image.width, image.height, y, x, c, got, want);
+            fail_msg("%s, %dx%d: (%d,%d,%d) is %g, expected %g", tare_manipulations[which].name, image.width, image.height, y, x, c, got,
+                     want);
         }
     tare_picture_free(&image);
     tare_picture_free(&out);

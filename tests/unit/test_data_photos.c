@@ -145,7 +145,8 @@ static void keep_line(void *user, const char *line) {
   snprintf(l->text[l->count++], sizeof l->text[0], "%s", line);
 }
 
-static tare_status open_in(const char *kind, const char *name, int patch, int rgb, lines *warnings, tare_source **source, tare_error *error) {
+static tare_status open_in(const char *kind, const char *name, int patch, int rgb, lines *warnings, tare_source **source,
+                           tare_error *error) {
   char spec[300];
   tare_source_options options;
   tare_source_defaults(&options);
@@ -310,7 +311,8 @@ static void colour_becomes_luma_or_stays(void **state) {
   NEED_MODULE();
   write_png("colour.png", 31, 17, 3, 5);
   uint8_t *rgb = noise(31 * 17 * 3, 5);
-  tare_item grey = read_item("colour.png", (tare_photo_want){1, 8, 1, 1, 1 << 20}), colour = read_item("colour.png", (tare_photo_want){3, 8, 1, 1, 1 << 20});
+  tare_item grey = read_item("colour.png", (tare_photo_want){1, 8, 1, 1, 1 << 20}),
+            colour = read_item("colour.png", (tare_photo_want){3, 8, 1, 1, 1 << 20});
   assert_memory_equal(colour.pictures[0].pixels, rgb, 31 * 17 * 3);
   for (int i = 0; i < 31 * 17; i++) {
     double want = 0.299 * rgb[3 * i] + 0.587 * rgb[3 * i + 1] + 0.114 * rgb[3 * i + 2], got = ((uint8_t *)grey.pictures[0].pixels)[i];
@@ -335,7 +337,8 @@ static void sixteen_bits_stay_or_lose_their_low_half(void **state) {
   (void)state;
   NEED_MODULE();
   write_tiff("deep.tif", 20, 10, 10);
-  tare_item wide = read_item("deep.tif", (tare_photo_want){1, 16, 1, 0, 1 << 20}), narrow = read_item("deep.tif", (tare_photo_want){1, 8, 1, 1, 1 << 20});
+  tare_item wide = read_item("deep.tif", (tare_photo_want){1, 16, 1, 0, 1 << 20}),
+            narrow = read_item("deep.tif", (tare_photo_want){1, 8, 1, 1, 1 << 20});
   assert_true(wide.pictures[0].bits == 16 && narrow.pictures[0].bits == 8);
   for (int i = 0; i < 200; i++) {
     assert_int_equal(((uint16_t *)wide.pictures[0].pixels)[i], i * 327 + 5);
@@ -351,7 +354,8 @@ static void photos_stand_upright(void **state) {
   NEED_MODULE();
   write_jpeg("turned.jpg", 6);
   write_jpeg("straight.jpg", 1);
-  tare_item turned = read_item("turned.jpg", (tare_photo_want){1, 8, 1, 1, 1 << 20}), straight = read_item("straight.jpg", (tare_photo_want){1, 8, 1, 1, 1 << 20});
+  tare_item turned = read_item("turned.jpg", (tare_photo_want){1, 8, 1, 1, 1 << 20}),
+            straight = read_item("straight.jpg", (tare_photo_want){1, 8, 1, 1, 1 << 20});
   const uint8_t *t = turned.pictures[0].pixels, *s = straight.pictures[0].pixels;
   assert_true(straight.pictures[0].width == 64 && straight.pictures[0].height == 48);
   assert_true(turned.pictures[0].width == 48 && turned.pictures[0].height == 64);
@@ -367,8 +371,10 @@ static void large_photos_are_cut_into_tiles(void **state) {
   enum { W = 1100, H = 1030 };
   write_png("large.png", W, H, 1, 8);
   uint8_t *pixels = noise(W * H, 8);
-  tare_item all = read_item("large.png", (tare_photo_want){1, 8, 48, 1, 1 << 26}), two = read_item("large.png", (tare_photo_want){1, 8, 48, 1, 600000}),
-            one = read_item("large.png", (tare_photo_want){1, 8, 48, 1, 10}), middle = read_item("large.png", (tare_photo_want){1, 8, 48, 0, 10000});
+  tare_item all = read_item("large.png", (tare_photo_want){1, 8, 48, 1, 1 << 26}),
+            two = read_item("large.png", (tare_photo_want){1, 8, 48, 1, 600000}),
+            one = read_item("large.png", (tare_photo_want){1, 8, 48, 1, 10}),
+            middle = read_item("large.png", (tare_photo_want){1, 8, 48, 0, 10000});
   assert_int_equal(all.tiles, 4);
   for (int tile = 0; tile < 4; tile++) {
     const tare_picture *p = &all.pictures[tile];

@@ -55,7 +55,8 @@ static int median(VipsImage *in, VipsImage **out) {
 
 static int gaussian(VipsImage *in, VipsImage **out) {
   VipsImage *wide = NULL;
-  int failed = vips_cast_float(in, &wide, NULL) || vips_gaussblur(wide, out, 1.1, "precision", VIPS_PRECISION_FLOAT, "min_ampl", 0.0015, NULL);
+  int failed = vips_cast_float(in, &wide, NULL) ||
+    vips_gaussblur(wide, out, 1.1, "precision", VIPS_PRECISION_FLOAT, "min_ampl", 0.0015, NULL);
   g_object_unref(wide);
   return failed;
 }
@@ -64,7 +65,8 @@ static int resampled(VipsImage *in, VipsImage **out) { /* output centres on inpu
   VipsImage *wide = NULL;
   VipsInterpolate *bilinear = vips_interpolate_new("bilinear");
   int failed = vips_cast_float(in, &wide, NULL) ||
-    vips_affine(wide, out, 1.5, 0, 0, 1.5, "interpolate", bilinear, "idx", 0.5, "idy", 0.5, "odx", -0.5, "ody", -0.5, "extend", VIPS_EXTEND_COPY, NULL);
+    vips_affine(wide, out, 1.5, 0, 0, 1.5, "interpolate", bilinear, "idx", 0.5, "idy", 0.5, "odx", -0.5, "ody", -0.5, "extend",
+                VIPS_EXTEND_COPY, NULL);
   g_object_unref(wide);
   g_object_unref(bilinear);
   return failed;
