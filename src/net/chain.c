@@ -31,7 +31,8 @@ static tare_layer *append(tare_net *net, size_t self_size) {
   return net->layers[net->layer_count++] = layer;
 }
 
-tare_layer *tare_net_add(tare_net *net, const tare_item *item, const tare_layer_ops *ops, int h, int w, int c, size_t self_size, tare_error *error) {
+tare_layer *tare_net_add(tare_net *net, const tare_item *item, const tare_layer_ops *ops, int h, int w, int c, size_t self_size,
+                         tare_error *error) {
   tare_layer *below = net->layer_count ? net->layers[net->layer_count - 1] : NULL;
   tare_layer *layer = append(net, self_size);
   if (!layer) {
@@ -64,8 +65,8 @@ static int count_kind(const tare_net *net, const tare_item *item) {
   return count;
 }
 
-tare_status tare_net_name_tensor(tare_net *net, tare_layer *layer, const char *part, tare_role role, size_t offset, int dims, const int64_t *shape,
-                                 tare_error *error) {
+tare_status tare_net_name_tensor(tare_net *net, tare_layer *layer, const char *part, tare_role role, size_t offset, int dims,
+                                 const int64_t *shape, tare_error *error) {
   tare_tensor_entry *list = grown(net->tensors, net->tensor_count, sizeof *list);
   if (!list) return tare_fail_memory(error, sizeof *list, "a tensor's name");
   net->tensors = list;

@@ -68,7 +68,8 @@ static double mean_square(const double *values, size_t n) {
 /* gradient-centralization changes the gradient on purpose: the true one is put through the same change. */
 static void apply_method(const tare_layer *layer, double *numeric) {
   const tare_conv *conv = layer ? tare_layer_conv(layer) : NULL;
-  if (conv && conv->weights.method->approximate) conv->weights.method->backprop(&conv->weights, 0, conv->weights.units, NULL, numeric, numeric);
+  if (conv && conv->weights.method->approximate)
+    conv->weights.method->backprop(&conv->weights, 0, conv->weights.units, NULL, numeric, numeric);
 }
 
 /* One block of numbers x with the gradient `analytic`: a layer's parameters, or the pixels (layer NULL). */
@@ -107,7 +108,8 @@ static void pixel_gradients(const tare_net *net, double *out) {
   }
 }
 
-static tare_status run_gradients(check *c, tare_net *net, const void *images, const void *weights, double *gradients, double *pixels, tare_error *error) {
+static tare_status run_gradients(check *c, tare_net *net, const void *images, const void *weights, double *gradients, double *pixels,
+                                 tare_error *error) {
   net->stale = 1;
   tare_status status = tare_net_forward(net, images, net->options.batch, 1, step_of_dropout, NULL, error);
   if (!status) status = tare_net_backward(net, weights, error);
@@ -124,7 +126,8 @@ static tare_status check_blocks(check *c, const double *gradients, const double 
   tare_status status = check_block(c, NULL, c->images, pixels, c->pixels, error);
   for (int i = 0; i < net->layer_count && !status; i++) {
     const tare_layer *layer = net->layers[i];
-    status = check_block(c, layer, (double *)net->parameters + layer->parameters, gradients + layer->parameters, layer->parameter_count, error);
+    status = check_block(c, layer, (double *)net->parameters + layer->parameters, gradients + layer->parameters, layer->parameter_count,
+                         error);
   }
   return status;
 }
@@ -139,7 +142,8 @@ static void compare_block(check *c, const double *a, const double *b, size_t n) 
 }
 
 /* The float net at the same parameters and scales. */
-static tare_status compare_float(check *c, const char *line, const double *gradients, const double *pixels, double *other, tare_error *error) {
+static tare_status compare_float(check *c, const char *line, const double *gradients, const double *pixels, double *other,
+                                 tare_error *error) {
   const tare_kernels *kernels = tare_kernels_get(TARE_F32);
   tare_net_options options = c->net->options;
   tare_net *net = NULL;
@@ -147,7 +151,9 @@ static tare_status compare_float(check *c, const char *line, const double *gradi
   size_t count;
   options.precision = TARE_F32;
   float *images = tare_alloc(c->pixels, sizeof *images), *weights = tare_alloc(c->outputs, sizeof *weights);
-  tare_status status = images && weights ? tare_net_make(line, &options, 1, &net, error) : tare_fail_memory(error, c->pixels * sizeof *images, "images");
+  tare_status status = images && weights
+                       ? tare_net_make(line, &options, 1, &net, error)
+                       : tare_fail_memory(error, c->pixels * sizeof *images, "images");
   if (!status) status = tare_net_get_scales(c->net, &scales, &count, error);
   if (!status) status = tare_net_set_scales(net, scales, count, error);
   if (!status) {
@@ -186,7 +192,9 @@ static tare_status check_net(check *c, const char *line, int differences, int si
   double *gradients = tare_alloc(2 * numbers, sizeof *gradients);
   c->images = tare_alloc(c->pixels, sizeof *c->images);
   c->weights = tare_alloc(c->outputs, sizeof *c->weights);
-  tare_status status = gradients && c->images && c->weights ? fill(c, error) : tare_fail_memory(error, numbers * sizeof *gradients, "a gradient check");
+  tare_status status = gradients && c->images && c->weights
+                       ? fill(c, error)
+                       : tare_fail_memory(error, numbers * sizeof *gradients, "a gradient check");
   if (!status) status = run_gradients(c, c->net, c->images, c->weights, gradients, gradients + c->net->parameter_count, error);
   if (!status && differences) status = check_blocks(c, gradients, gradients + c->net->parameter_count, error);
   if (!status && single) status = compare_float(c, line, gradients, gradients + c->net->parameter_count, gradients + numbers, error);
@@ -196,7 +204,8 @@ static tare_status check_net(check *c, const char *line, int differences, int si
   return status;
 }
 
-tare_status tare_net_check_gradient(const char *line, const tare_net_options *options, double *worst, double *worst_f32, tare_error *error) {
+tare_status tare_net_check_gradient(const char *line, const tare_net_options *options, double *worst, double *worst_f32,
+                                    tare_error *error) {
   if (!options) return tare_fail(error, TARE_E_ARGUMENT, "a gradient check needs options");
   tare_net_options wide = *options;
   wide.precision = TARE_F64;

@@ -30,14 +30,17 @@ static void pad_image(const tare_net *net, const tare_conv_problem *p, const voi
     }
 }
 
-static tare_status collect(tare_net *net, const tare_conv *conv, const void *images, size_t count, size_t image_size, float *out, tare_error *error) {
+static tare_status collect(tare_net *net, const tare_conv *conv, const void *images, size_t count, size_t image_size, float *out,
+                           tare_error *error) {
   tare_status status = TARE_OK;
   for (size_t first = 0; first < count && !status; first += (size_t)net->options.batch) {
     int batch = (int)(count - first < (size_t)net->options.batch ? count - first : (size_t)net->options.batch);
-    status = tare_net_forward_to(net, conv->source, tare_at(net, images, first * net->layers[0]->out_size), batch, TARE_MODE_START, 0, error);
+    status = tare_net_forward_to(net, conv->source, tare_at(net, images, first * net->layers[0]->out_size), batch, TARE_MODE_START, 0,
+                                 error);
     for (int i = 0; i < batch && !status; i++) {
       const void *x = tare_layer_x(net, conv->source, i / TARE_SHARD_IMAGES);
-      pad_image(net, &conv->plain, tare_at(net, x, (size_t)(i % TARE_SHARD_IMAGES) * conv->source->in_size), out + (first + (size_t)i) * image_size);
+      pad_image(net, &conv->plain, tare_at(net, x, (size_t)(i % TARE_SHARD_IMAGES) * conv->source->in_size),
+                out + (first + (size_t)i) * image_size);
     }
   }
   return status;

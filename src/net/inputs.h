@@ -5,7 +5,7 @@
 
 #include "net/layers.h"
 
-/* The second moments of the patches of one slice of `layer`, taps x taps, to be freed by the caller; over as many of the images as it takes. */
+/* The second moments of the patches of one slice of `layer`, taps x taps, freed by the caller; over as many of the images as it takes. */
 tare_status tare_layer_covariance(tare_net *net, tare_layer *layer, const void *images, size_t count, double **matrix, tare_error *error);
 
 #endif

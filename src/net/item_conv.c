@@ -9,7 +9,8 @@
 enum { MAX_OUTPUTS = 1 << 16, MAX_KERNEL = 1023, MAX_STEP = 1 << 10 };
 
 static const struct { const char *name; tare_border border; } borders[] = {
-  {"same", TARE_BORDER_ZERO}, {"zero", TARE_BORDER_ZERO}, {"reflect", TARE_BORDER_REFLECT}, {"edge", TARE_BORDER_EDGE}, {"valid", TARE_BORDER_VALID},
+  {"same", TARE_BORDER_ZERO}, {"zero", TARE_BORDER_ZERO}, {"reflect", TARE_BORDER_REFLECT}, {"edge", TARE_BORDER_EDGE},
+  {"valid", TARE_BORDER_VALID},
 };
 enum { BORDERS = sizeof borders / sizeof *borders, BORDERS_ALONE = BORDERS - 1 }; /* valid is no choice beside a number */
 
@@ -78,7 +79,8 @@ static tare_status parse_nobias(tare_words *words, tare_item *item, tare_error *
 }
 
 static const struct { const char *prefix; tare_status (*parse)(tare_words *words, tare_item *item, tare_error *error); } options[] = {
-  {"pad=", parse_pad}, {"border=", parse_border}, {"groups=", parse_groups}, {"dilation=", parse_dilation}, {"nobias", parse_nobias}, {"/", parse_stride},
+  {"pad=", parse_pad}, {"border=", parse_border}, {"groups=", parse_groups}, {"dilation=", parse_dilation}, {"nobias", parse_nobias},
+  {"/", parse_stride},
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 
@@ -133,8 +135,10 @@ static int is_rule(const char *word) {
 
 static tare_status parse_rule(tare_words *words, tare_item *item, tare_error *error) {
   const char *word = tare_words_peek(words), *near = *word == '{' ? NULL : near_miss(word);
-  if (item->rule && near && !is_rule(word)) return tare_words_fail(words, TARE_E_SYNTAX, error, "expected a method or an option, found '%.60s'; did you mean '%s'?", word, near);
-  if (item->rule) return tare_words_fail(words, TARE_E_SYNTAX, error, "a second rule '%.60s': join rules in braces, as {sum=0; symmetric}", word);
+  if (item->rule && near && !is_rule(word))
+    return tare_words_fail(words, TARE_E_SYNTAX, error, "expected a method or an option, found '%.60s'; did you mean '%s'?", word, near);
+  if (item->rule)
+    return tare_words_fail(words, TARE_E_SYNTAX, error, "a second rule '%.60s': join rules in braces, as {sum=0; symmetric}", word);
   int braces = *word == '{';
   size_t length = strlen(word) - 2 * (size_t)braces;
   if (braces && word[length + 1] != '}') return tare_words_expected(words, "a rule in braces", error);
@@ -181,7 +185,8 @@ static void write_method(const tare_item *item, tare_text *text) {
 
 static void write_border(const tare_item *item, tare_text *text) {
   if (item->border == TARE_BORDER_VALID) return;
-  int which = item->border == TARE_BORDER_REFLECT ? find_border("reflect", BORDERS) : item->border == TARE_BORDER_EDGE ? find_border("edge", BORDERS) : 0;
+  int which = 0; /* the first name of this border */
+  while (borders[which].border != item->border) which++;
   if (item->pad < 0) tare_text_add(text, " pad=%s", borders[which].name);
   else if (which == 0) tare_text_add(text, " pad=%d", item->pad);
   else tare_text_add(text, " pad=%d border=%s", item->pad, borders[which].name);
@@ -201,7 +206,8 @@ void tare_conv_write(const tare_item *item, tare_text *text) {
 
 tare_conv_problem tare_conv_problem_of(const tare_net *net, const tare_item *item, int outputs, int groups) {
   const int *shape = tare_net_shape(net);
-  tare_conv_problem p = {.groups = groups, .batch = tare_net_shard_capacity(net), .channels = shape[2], .outputs = outputs, .border = item->border};
+  tare_conv_problem p = {.groups = groups, .batch = tare_net_shard_capacity(net), .channels = shape[2], .outputs = outputs,
+                         .border = item->border};
   for (int axis = 0; axis < 2; axis++) {
     p.size[axis] = shape[axis];
     p.kernel[axis] = item->kernel[axis];
@@ -215,12 +221,12 @@ tare_conv_problem tare_conv_problem_of(const tare_net *net, const tare_item *ite
 static tare_status check_fit(const tare_item *item, const tare_conv_problem *p, tare_error *error) {
   int column = item->argument_column;
   if (p->channels % item->groups || item->outputs % item->groups)
-    return tare_item_fail(item, column, TARE_E_SHAPE, error, "%d groups do not divide %d input channels and %d filters", item->groups, p->channels,
-                          item->outputs);
+    return tare_item_fail(item, column, TARE_E_SHAPE, error, "%d groups do not divide %d input channels and %d filters", item->groups,
+                          p->channels, item->outputs);
   for (int axis = 0; axis < 2; axis++)
     if ((p->kernel[axis] - 1) * p->dilation[axis] + 1 > p->size[axis] + 2 * p->pad[axis])
-      return tare_item_fail(item, column, TARE_E_SHAPE, error, "the %dx%d filter%s is larger than its %dx%d input%s", p->kernel[0], p->kernel[1],
-                            item->dilation > 1 ? " (spread by its dilation)" : "", p->size[0], p->size[1],
+      return tare_item_fail(item, column, TARE_E_SHAPE, error, "the %dx%d filter%s is larger than its %dx%d input%s", p->kernel[0],
+                            p->kernel[1], item->dilation > 1 ? " (spread by its dilation)" : "", p->size[0], p->size[1],
                             p->pad[0] + p->pad[1] ? " with its border" : "; a border helps: pad=same");
   tare_status status = tare_conv_problem_check(p, error);
   return status ? tare_item_prefix(item, column, status, error) : TARE_OK;
@@ -229,7 +235,8 @@ static tare_status check_fit(const tare_item *item, const tare_conv_problem *p, 
 static tare_status explain_weights(const tare_item *item, tare_status status, tare_error *error) {
   const char *near = item->bare_rule && status == TARE_E_SYNTAX ? near_miss(item->rule) : NULL;
   if (near)
-    return tare_item_fail(item, item->rule_column, status, error, "expected a rule, a method or an option, found '%.60s'; did you mean '%s'?", item->rule, near);
+    return tare_item_fail(item, item->rule_column, status, error,
+                          "expected a rule, a method or an option, found '%.60s'; did you mean '%s'?", item->rule, near);
   return tare_item_prefix(item, item->rule ? item->rule_column : item->argument_column, status, error);
 }
 
@@ -271,8 +278,8 @@ tare_status tare_conv_add(tare_net *net, tare_item *item, tare_error *error) {
   tare_conv conv = {.bias = item->bias, .plain = tare_conv_problem_of(net, item, item->outputs, item->groups)};
   tare_status status = check_fit(item, &conv.plain, error);
   if (status) return status;
-  status = tare_weights_create(&conv.weights, item->method, item->argument, item->rule, item->outputs, conv.plain.channels / item->groups, item->kernel,
-                               net->options.precision, error);
+  status = tare_weights_create(&conv.weights, item->method, item->argument, item->rule, item->outputs, conv.plain.channels / item->groups,
+                               item->kernel, net->options.precision, error);
   if (status) status = explain_weights(item, status, error);
   else status = keep_canonical(item, &conv.weights, error);
   conv.problem = conv.plain;

@@ -10,14 +10,17 @@ enum { PIECE = 1 << 15 }; /* weights that one job composes */
 
 static int is_frozen(const tare_conv *conv) { return conv->weights.method == NULL; }
 
-static size_t plain_count(const tare_conv_problem *p) { return (size_t)p->outputs * (p->channels / p->groups) * p->kernel[0] * p->kernel[1]; }
+static size_t plain_count(const tare_conv_problem *p) {
+  return (size_t)p->outputs * (p->channels / p->groups) * p->kernel[0] * p->kernel[1];
+}
 
 static tare_status make_arrays(const tare_net *net, tare_conv *conv, tare_error *error) {
   size_t shards = (size_t)tare_net_max_shards(net), bias = conv->bias ? tare_period(conv->problem.outputs) : 0;
   size_t prepared = tare_conv_prepared_size(conv->plan);
   conv->prepared = tare_alloc(prepared, net->real);
   conv->bias_values = conv->bias ? tare_alloc((size_t)conv->problem.outputs, net->real) : NULL;
-  if (!conv->prepared || (conv->bias && !conv->bias_values)) return tare_fail_memory(error, prepared * net->real, "a convolution's weights");
+  if (!conv->prepared || (conv->bias && !conv->bias_values))
+    return tare_fail_memory(error, prepared * net->real, "a convolution's weights");
   if (is_frozen(conv)) return TARE_OK;
   conv->bias_at = (tare_conv_partial_size(conv->plan) + 15) / 16 * 16;
   conv->partial_stride = conv->bias_at + (bias + 15) / 16 * 16;
@@ -126,8 +129,8 @@ static void conv_forward(tare_net *net, tare_layer *layer, int shard, int worker
   const tare_layer *from = conv->pin_plan ? conv->source : layer;
   void *x = tare_layer_x(net, from, shard);
   tare_conv_clear_rest(net, x, from->in_size, shard);
-  tare_net_note(net, tare_conv_forward(conv->pin_plan ? conv->pin_plan : conv->plan, x, conv->prepared, conv->bias_values, tare_layer_y(net, layer, shard),
-                                       net->scratch[worker]));
+  const tare_conv_plan *plan = conv->pin_plan ? conv->pin_plan : conv->plan;
+  tare_net_note(net, tare_conv_forward(plan, x, conv->prepared, conv->bias_values, tare_layer_y(net, layer, shard), net->scratch[worker]));
 }
 
 static void conv_backward(tare_net *net, tare_layer *layer, int shard, int worker) {
@@ -137,8 +140,10 @@ static void conv_backward(tare_net *net, tare_layer *layer, int shard, int worke
   if (!is_frozen(conv))
     tare_net_note(net, tare_conv_backward_weights(conv->plan, tare_layer_x(net, layer, shard), dy, partial, net->scratch[worker]));
   if (conv->bias)
-    net->kernels->column_sums((size_t)tare_shard_images(net, shard) * layer->out_size, tare_period(layer->out[2]), dy, tare_at(net, partial, conv->bias_at));
-  if (layer->needs_dx) tare_net_note(net, tare_conv_backward_data(conv->plan, dy, conv->prepared, tare_layer_dx(net, layer, shard), net->scratch[worker]));
+    net->kernels->column_sums((size_t)tare_shard_images(net, shard) * layer->out_size, tare_period(layer->out[2]), dy,
+                              tare_at(net, partial, conv->bias_at));
+  if (layer->needs_dx)
+    tare_net_note(net, tare_conv_backward_data(conv->plan, dy, conv->prepared, tare_layer_dx(net, layer, shard), net->scratch[worker]));
 }
 
 static void reduce_bias(tare_net *net, const tare_layer *layer) {
@@ -176,7 +181,8 @@ static tare_layer *append(tare_net *net, const tare_item *item, const tare_conv_
   return tare_net_add(net, item, &conv_ops, tare_conv_output_size(p, 0), tare_conv_output_size(p, 1), p->outputs, sizeof(tare_conv), error);
 }
 
-tare_status tare_conv_add_frozen(tare_net *net, const tare_item *item, const tare_conv_problem *problem, const double *weights, tare_error *error) {
+tare_status tare_conv_add_frozen(tare_net *net, const tare_item *item, const tare_conv_problem *problem, const double *weights,
+                                 tare_error *error) {
   tare_status status = tare_conv_problem_check(problem, error);
   if (status) return tare_item_prefix(item, item->column, status, error);
   tare_layer *layer = append(net, item, problem, error);
@@ -192,7 +198,8 @@ tare_status tare_conv_add_frozen(tare_net *net, const tare_item *item, const tar
 
 static tare_status name_tensors(tare_net *net, tare_layer *layer, const int64_t dense_shape[2], tare_error *error) {
   const tare_conv *conv = layer->self;
-  const int64_t shape[4] = {conv->plain.outputs, conv->weights.channels, conv->plain.kernel[0], conv->plain.kernel[1]}, bias[1] = {conv->plain.outputs};
+  const int64_t shape[4] = {conv->plain.outputs, conv->weights.channels, conv->plain.kernel[0], conv->plain.kernel[1]};
+  const int64_t bias[1] = {conv->plain.outputs};
   tare_status status = tare_net_name_tensor(net, layer, "weight", TARE_ROLE_WEIGHT, layer->parameters, dense_shape ? 2 : 4,
                                             dense_shape ? dense_shape : shape, error);
   if (status) return status;
@@ -200,10 +207,12 @@ static tare_status name_tensors(tare_net *net, tare_layer *layer, const int64_t 
   info->constraint = conv->weights.constraint;
   info->rule_trained = conv->weights.constraint && conv->weights.method->holds;
   if (!conv->bias) return TARE_OK;
-  return tare_net_name_tensor(net, layer, "bias", TARE_ROLE_PARAMETER, layer->parameters + tare_weights_parameters(&conv->weights), 1, bias, error);
+  return tare_net_name_tensor(net, layer, "bias", TARE_ROLE_PARAMETER, layer->parameters + tare_weights_parameters(&conv->weights), 1,
+                              bias, error);
 }
 
-tare_status tare_conv_add_trained(tare_net *net, const tare_item *item, const tare_conv *conv, const int64_t dense_shape[2], tare_error *error) {
+tare_status tare_conv_add_trained(tare_net *net, const tare_item *item, const tare_conv *conv, const int64_t dense_shape[2],
+                                  tare_error *error) {
   tare_layer *layer = append(net, item, &conv->problem, error);
   if (!layer) {
     tare_weights unused = conv->weights;

@@ -22,9 +22,11 @@ tare_status tare_dense_add(tare_net *net, tare_item *item, tare_error *error) {
   const int *shape = tare_net_shape(net);
   int inputs = shape[0] * shape[1] * shape[2];
   tare_conv conv = {.bias = item->bias};
-  conv.plain = conv.problem = (tare_conv_problem){.groups = 1, .batch = tare_net_shard_capacity(net), .channels = inputs, .outputs = item->outputs,
-                                                  .size = {1, 1}, .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}, .border = TARE_BORDER_VALID};
-  tare_status status = tare_weights_create(&conv.weights, tare_method_find("none", 4), 0, NULL, item->outputs, inputs, point, net->options.precision, error);
+  conv.problem = (tare_conv_problem){.groups = 1, .batch = tare_net_shard_capacity(net), .channels = inputs, .outputs = item->outputs,
+                                     .size = {1, 1}, .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}, .border = TARE_BORDER_VALID};
+  conv.plain = conv.problem;
+  tare_status status = tare_weights_create(&conv.weights, tare_method_find("none", 4), 0, NULL, item->outputs, inputs, point,
+                                           net->options.precision, error);
   if (!status) status = tare_conv_problem_check(&conv.problem, error);
   if (status) {
     tare_weights_free(&conv.weights);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers with nothing to train, the rivals of a rule: image-mean; and local-mean, laplacian, gradients, which are frozen convolutions, a channel each. */
+/* Layers with nothing to train, the rivals of a rule: image-mean; local-mean, laplacian and gradients are frozen convolutions. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -29,12 +29,14 @@ tare_status tare_image_mean_add(tare_net *net, tare_item *item, tare_error *erro
 }
 
 /* `filters` filters of k x k on every channel. pad: (k-1)/2 reflected, or none. */
-static tare_status add_filters(tare_net *net, const tare_item *item, int filters, int k, int reflect, const double *filter, tare_error *error) {
+static tare_status add_filters(tare_net *net, const tare_item *item, int filters, int k, int reflect, const double *filter,
+                               tare_error *error) {
   const int *shape = tare_net_shape(net);
   int channels = shape[2];
   size_t cells = (size_t)filters * k * k;
   if ((reflect && (k / 2 >= shape[0] || k / 2 >= shape[1])) || (!reflect && (k > shape[0] || k > shape[1])))
-    return tare_item_fail(item, item->column, TARE_E_SHAPE, error, "the %dx%d window is too large for its %dx%d input", k, k, shape[0], shape[1]);
+    return tare_item_fail(item, item->column, TARE_E_SHAPE, error, "the %dx%d window is too large for its %dx%d input", k, k, shape[0],
+                          shape[1]);
   tare_conv_problem p = {.groups = channels, .batch = tare_net_shard_capacity(net), .channels = channels, .outputs = channels * filters,
                          .size = {shape[0], shape[1]}, .kernel = {k, k}, .stride = {1, 1}, .dilation = {1, 1},
                          .pad = {reflect ? k / 2 : 0, reflect ? k / 2 : 0}, .border = reflect ? TARE_BORDER_REFLECT : TARE_BORDER_VALID};

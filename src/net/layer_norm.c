@@ -81,8 +81,8 @@ static void statistics(tare_net *net, tare_layer *layer, int shard, int worker) 
   (void)worker;
   bn *self = layer->self;
   if (net->mode == TARE_MODE_EVAL) return;
-  tare_moments_take(net->kernels, positions_of(net, layer, shard), channels_of(layer), tare_layer_x(net, layer, shard), sums_of(net, layer, shard),
-                    &self->moments[shard]);
+  tare_moments_take(net->kernels, positions_of(net, layer, shard), channels_of(layer), tare_layer_x(net, layer, shard),
+                    sums_of(net, layer, shard), &self->moments[shard]);
 }
 
 static void update_running(tare_net *net, tare_layer *layer, const tare_moments *batch) {
@@ -140,8 +140,8 @@ static void backward_sums(tare_net *net, tare_layer *layer, int shard, int worke
   const bn *self = layer->self;
   int c = channels_of(layer);
   void *sums = sums_of(net, layer, shard);
-  net->kernels->bn_backward_sums(positions_of(net, layer, shard) * (size_t)c, self->period, self->relu, self->vectors, tare_layer_x(net, layer, shard),
-                                 tare_layer_dy(net, layer, shard), sums);
+  net->kernels->bn_backward_sums(positions_of(net, layer, shard) * (size_t)c, self->period, self->relu, self->vectors,
+                                 tare_layer_x(net, layer, shard), tare_layer_dy(net, layer, shard), sums);
   tare_gather(net->kernels, c, sums, self->moments[shard].mean);
   tare_gather(net->kernels, c, tare_at(net, sums, self->period), self->moments[shard].squares);
 }

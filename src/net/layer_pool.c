@@ -23,7 +23,8 @@ static tare_status add(tare_net *net, const tare_item *item, const tare_layer_op
   const int *shape = tare_net_shape(net);
   int k = item->kernel[0];
   if (k > shape[0] || k > shape[1])
-    return tare_item_fail(item, item->column, TARE_E_SHAPE, error, "the %dx%d window is larger than its %dx%d input", k, k, shape[0], shape[1]);
+    return tare_item_fail(item, item->column, TARE_E_SHAPE, error, "the %dx%d window is larger than its %dx%d input", k, k, shape[0],
+                          shape[1]);
   int h = (shape[0] - k) / item->stride + 1, w = (shape[1] - k) / item->stride + 1;
   return tare_net_add(net, item, ops, h, w, shape[2], sizeof(pool), error) ? TARE_OK : TARE_E_MEMORY;
 }
@@ -55,7 +56,8 @@ static void maxpool_backward(tare_net *net, tare_layer *l, int shard, int worker
 static uint64_t maxpool_pattern(tare_net *net, tare_layer *layer) {
   uint64_t hash = 0;
   for (int shard = 0; shard < net->shards; shard++)
-    for (size_t i = 0, n = (size_t)tare_shard_images(net, shard) * layer->out_size; i < n; i++) hash = tare_mix(hash, winners_of(layer, shard)[i]);
+    for (size_t i = 0, n = (size_t)tare_shard_images(net, shard) * layer->out_size; i < n; i++)
+      hash = tare_mix(hash, winners_of(layer, shard)[i]);
   return hash;
 }
 
@@ -74,17 +76,19 @@ static void avgpool_backward(tare_net *net, tare_layer *l, int shard, int worker
 
 static void gap_forward(tare_net *net, tare_layer *l, int shard, int worker) {
   (void)worker;
-  net->kernels->gap_forward(tare_shard_images(net, shard), l->in[0] * l->in[1], l->in[2], tare_layer_x(net, l, shard), tare_layer_y(net, l, shard));
+  net->kernels->gap_forward(tare_shard_images(net, shard), l->in[0] * l->in[1], l->in[2], tare_layer_x(net, l, shard),
+                            tare_layer_y(net, l, shard));
 }
 
 static void gap_backward(tare_net *net, tare_layer *l, int shard, int worker) {
   (void)worker;
   if (l->needs_dx)
-    net->kernels->gap_backward(tare_shard_images(net, shard), l->in[0] * l->in[1], l->in[2], tare_layer_dy(net, l, shard), tare_layer_dx(net, l, shard));
+    net->kernels->gap_backward(tare_shard_images(net, shard), l->in[0] * l->in[1], l->in[2], tare_layer_dy(net, l, shard),
+                               tare_layer_dx(net, l, shard));
 }
 
-static const tare_layer_ops maxpool_ops = {.create = maxpool_create, .free = maxpool_free, .forward = maxpool_forward, .backward = maxpool_backward,
-                                           .pattern = maxpool_pattern};
+static const tare_layer_ops maxpool_ops = {.create = maxpool_create, .free = maxpool_free, .forward = maxpool_forward,
+                                           .backward = maxpool_backward, .pattern = maxpool_pattern};
 static const tare_layer_ops avgpool_ops = {.forward = avgpool_forward, .backward = avgpool_backward};
 static const tare_layer_ops gap_ops = {.forward = gap_forward, .backward = gap_backward};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of layers: one row a word of the line. To add one: a row, its functions in a file of the family, a line in include/tare/net.h and doc/net.md. */
+/* The table of layers: one row a word of the line. To add one: see doc/net.md. */
 #include "net/layers.h"
 
 #include <string.h>

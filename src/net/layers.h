@@ -54,9 +54,11 @@ typedef struct tare_conv {
 } tare_conv;
 tare_conv *tare_layer_conv(const tare_layer *layer); /* NULL if it is none, or frozen */
 /* A convolution that is not trained; weights in double, copied. */
-tare_status tare_conv_add_frozen(tare_net *net, const tare_item *item, const tare_conv_problem *problem, const double *weights, tare_error *error);
+tare_status tare_conv_add_frozen(tare_net *net, const tare_item *item, const tare_conv_problem *problem, const double *weights,
+                                 tare_error *error);
 /* A trained one. The layer takes over conv's weights, also on failure. dense_shape NULL: the tensor has the plain problem's four axes. */
-tare_status tare_conv_add_trained(tare_net *net, const tare_item *item, const tare_conv *conv, const int64_t dense_shape[2], tare_error *error);
+tare_status tare_conv_add_trained(tare_net *net, const tare_item *item, const tare_conv *conv, const int64_t dense_shape[2],
+                                  tare_error *error);
 /* The problem of `outputs` filters with the item's sizes on the chain so far. */
 tare_conv_problem tare_conv_problem_of(const tare_net *net, const tare_item *item, int outputs, int groups);
 /* A short shard fills its plan with zero images: the same plan, the same bits. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A network line as words: layers between ';', words between spaces, {...} kept together. Errors name the layer, the column and the word. */
+/* A network line as words: layers between ';', words between spaces, {...} kept together. Errors name layer, column and word. */
 #ifndef TARE_NET_LINE_H
 #define TARE_NET_LINE_H
 
@@ -33,7 +33,7 @@ tare_status tare_words_int(tare_words *words, const char *prefix, const char *wh
 /* TARE_OK if no word is left. */
 tare_status tare_words_end(const tare_words *words, tare_error *error);
 
-/* The name nearest to `word` (Levenshtein's distance at most 2 and under half its length), NULL if none is near. name(i) is NULL behind the last. */
+/* The name nearest to `word` (Levenshtein's distance at most 2, under half its length), NULL if none is. name(i): NULL behind the last. */
 const char *tare_nearest_name(const char *word, const char *(*name)(int i));
 
 /* The shortest decimal that reads back as `value`, into buffer; returns buffer. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of methods, and what its rows do. To add one: a row here, a line in include/tare/net.h and doc/net.md; the gradient check runs every row. */
+/* The table of methods, and what its rows do. To add one: see doc/net.md. */
 #include "net/methods.h"
 
 #include <string.h>
 
-static void *at(const tare_weights *weights, const void *array, size_t elements) { return (char *)array + elements * weights->kernels->real; }
+static void *at(const tare_weights *weights, const void *array, size_t elements) {
+  return (char *)array + elements * weights->kernels->real;
+}
 
 static size_t bytes(const tare_weights *weights, size_t elements) { return elements * weights->kernels->real; }
 
@@ -55,7 +57,8 @@ static void split_compose(const tare_weights *weights, size_t first, size_t coun
 static void split_backprop(const tare_weights *weights, size_t first, size_t count, const void *t, const void *dw, void *g) {
   (void)t;
   size_t to = (size_t)weights->coefficients, from = (size_t)weights->composed;
-  for (size_t unit = first; unit < first + count; unit++) memcpy(at(weights, g, unit * to), at(weights, dw, unit * from), bytes(weights, to));
+  for (size_t unit = first; unit < first + count; unit++)
+    memcpy(at(weights, g, unit * to), at(weights, dw, unit * from), bytes(weights, to));
 }
 
 /* weight-standardization (Qiao et al. 2019): each filter less its mean, over its norm. */
@@ -66,7 +69,8 @@ static void standard_compose(const tare_weights *weights, size_t first, size_t c
 
 static void standard_backprop(const tare_weights *weights, size_t first, size_t count, const void *t, const void *dw, void *g) {
   size_t from = first * weights->taps;
-  weights->kernels->standardize_rows_backward(count, (size_t)weights->taps, at(weights, t, from), at(weights, dw, from), at(weights, g, from));
+  weights->kernels->standardize_rows_backward(count, (size_t)weights->taps, at(weights, t, from), at(weights, dw, from),
+                                              at(weights, g, from));
 }
 
 /* gradient-centralization (Yong et al. 2020): the gradient of each filter less its mean. */
@@ -80,7 +84,8 @@ static const tare_method methods[] = {
   {"none", .compose = copy_weights, .backprop = copy_gradient},
   {"penalty", .rule = TARE_RULE_MUST, .takes_argument = 1, .argument = 0.01, .high = 1e6, .penalises = 1,
    .compose = copy_weights, .backprop = copy_gradient},
-  {"projection", .rule = TARE_RULE_MUST, .holds = 1, .projects = 1, .compose = copy_weights, .backprop = copy_gradient, .after_step = project},
+  {"projection", .rule = TARE_RULE_MUST, .holds = 1, .projects = 1, .compose = copy_weights, .backprop = copy_gradient,
+   .after_step = project},
   {"difference", .rule = TARE_RULE_MUST, .holds = 1, .basis = "pivot", .split = 1, .compose = split_compose, .backprop = split_backprop},
   {"centred", .holds = 1, .basis = "centred", .compose = basis_compose, .backprop = basis_backprop},
   {"orthonormal", .holds = 1, .basis = "orthonormal", .compose = basis_compose, .backprop = basis_backprop},
@@ -89,7 +94,8 @@ static const tare_method methods[] = {
    .compose = basis_compose, .backprop = basis_backprop},
   {"dct", .holds = 1, .basis = "dct", .absorbs = 1, .compose = basis_compose, .backprop = basis_backprop},
   {"whitened", .holds = 1, .basis = "whitened", .absorbs = 1, .measures = 1, .compose = basis_compose, .backprop = basis_backprop},
-  {"whitened-full", .holds = 1, .basis = "whitened-full", .absorbs = 1, .measures = 1, .compose = basis_compose, .backprop = basis_backprop},
+  {"whitened-full", .holds = 1, .basis = "whitened-full", .absorbs = 1, .measures = 1, .compose = basis_compose,
+   .backprop = basis_backprop},
   {"weight-standardization", .whole_filters = 1, .compose = standard_compose, .backprop = standard_backprop},
   {"gradient-centralization", .whole_filters = 1, .approximate = 1, .compose = copy_weights, .backprop = centred_gradient},
 };

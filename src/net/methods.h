@@ -61,15 +61,16 @@ struct tare_weights {
 };
 
 /* Checks method, rule and shape against each other. rule NULL: none. weights is freed with tare_weights_free also on failure. */
-tare_status tare_weights_create(tare_weights *weights, const tare_method *method, double argument, const char *rule, int outputs, int channels,
-                                const int kernel[2], tare_precision precision, tare_error *error);
+tare_status tare_weights_create(tare_weights *weights, const tare_method *method, double argument, const char *rule, int outputs,
+                                int channels, const int kernel[2], tare_precision precision, tare_error *error);
 void tare_weights_free(tare_weights *weights);
 size_t tare_weights_count(const tare_weights *weights);      /* plain weights: outputs x channels x rows x columns */
 size_t tare_weights_parameters(const tare_weights *weights);
 size_t tare_weights_composed(const tare_weights *weights);   /* elements that compose writes in all */
 int tare_weights_slice_taps(const tare_weights *weights);
 /* A basis by name for these weights' rule ("spectral(0.5)"); covariance: slice_taps squared doubles, or NULL for the model. */
-tare_status tare_weights_basis(const tare_weights *weights, const char *name, const double *covariance, tare_basis **out, tare_error *error);
+tare_status tare_weights_basis(const tare_weights *weights, const char *name, const double *covariance, tare_basis **out,
+                               tare_error *error);
 /* Makes the method's own basis anew from a covariance (NULL: the model) and a scale. */
 tare_status tare_weights_set_basis(tare_weights *weights, const double *covariance, double scale, tare_error *error);
 /* The plain weights, whatever compose gives. */
@@ -79,7 +80,8 @@ tare_status tare_weights_solve(const tare_weights *weights, const double *w, dou
 /* Draws of the start, in double. Glorot: uniform, limit sqrt(6 / (fan_in + fan_out)). */
 void tare_weights_glorot(const tare_weights *weights, int groups, tare_rng *rng, double *t);
 /* Normal coefficients with E[(w - w0)' C (w - w0)] = 1 a filter; covariance as in tare_weights_basis. */
-tare_status tare_weights_draw(const tare_weights *weights, const tare_basis *basis, const double *covariance, tare_rng *rng, double *t, tare_error *error);
+tare_status tare_weights_draw(const tare_weights *weights, const tare_basis *basis, const double *covariance, tare_rng *rng, double *t,
+                              tare_error *error);
 /* Adds the penalty's gradient to g (NULL: does not) and returns its value. */
 double tare_weights_penalty(const tare_weights *weights, const void *t, void *g);
 /* A hash of the signs of A w - b where a penalty has its kink; 0 without one. */

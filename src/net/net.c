@@ -7,7 +7,8 @@
 
 static tare_status check_options(const tare_net_options *o, tare_error *error) {
   const struct { const char *name; int value, high; } sizes[] = {
-    {"height", o->height, 1 << 16}, {"width", o->width, 1 << 16}, {"channels", o->channels, 1 << 16}, {"batch", o->batch, 1 << 20}, {"threads", o->threads, 256},
+    {"height", o->height, 1 << 16}, {"width", o->width, 1 << 16}, {"channels", o->channels, 1 << 16}, {"batch", o->batch, 1 << 20},
+    {"threads", o->threads, 256},
   };
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
     if (sizes[i].value < 1 || sizes[i].value > sizes[i].high)
@@ -104,7 +105,8 @@ static tare_status fill(tare_net *net, const char *line, tare_error *error) {
 }
 
 tare_status tare_net_make(const char *line, const tare_net_options *options, int input_gradient, tare_net **out, tare_error *error) {
-  if (!line || !options || !out) return tare_fail(error, TARE_E_ARGUMENT, "a network needs a line, options and a place for the result; one is NULL");
+  if (!line || !options || !out)
+    return tare_fail(error, TARE_E_ARGUMENT, "a network needs a line, options and a place for the result; one is NULL");
   tare_status status = check_options(options, error);
   if (status) return status;
   tare_net *net = tare_alloc(1, sizeof *net);
@@ -153,7 +155,8 @@ void *tare_net_gradients(tare_net *net) { return net->gradients; }
 size_t tare_net_state_count(const tare_net *net) { return net->state_count; }
 void *tare_net_state(tare_net *net) { return net->state; }
 
-tare_status tare_net_forward(tare_net *net, const void *images, int count, int training, uint64_t step, const void **output, tare_error *error) {
+tare_status tare_net_forward(tare_net *net, const void *images, int count, int training, uint64_t step, const void **output,
+                             tare_error *error) {
   if (count < 1 || count > net->options.batch)
     return tare_fail(error, TARE_E_ARGUMENT, "this network takes 1 to %d images at once, not %d", net->options.batch, count);
   if (training && net->pinned) return tare_fail(error, TARE_E_ARGUMENT, "weights are pinned: this network is for evaluation only");

@@ -32,7 +32,7 @@ typedef struct tare_layer_kind tare_layer_kind;
 typedef struct tare_item {
   const tare_layer_kind *kind;
   int number, column;      /* place in the line, from 1 */
-  int place;               /* from the end of the line, from 1: names the random stream, so that nets with another head draw the same tail */
+  int place;               /* from the end of the line, from 1: the random stream, so that nets with another head draw the same tail */
   int outputs;             /* filters, or outputs of dense */
   int kernel[2], stride, groups, dilation, bias;
   int pad;                 /* -1: (K-1)/2, as "same" */
@@ -100,7 +100,8 @@ typedef struct tare_tensor_entry {
   size_t offset, count;       /* in the flat array of its role */
 } tare_tensor_entry;
 
-typedef enum tare_mode { TARE_MODE_EVAL, TARE_MODE_TRAIN, TARE_MODE_START } tare_mode; /* START: batch statistics, nothing random, nothing kept */
+/* START: batch statistics, nothing random, nothing kept. */
+typedef enum tare_mode { TARE_MODE_EVAL, TARE_MODE_TRAIN, TARE_MODE_START } tare_mode;
 
 typedef struct tare_stage { tare_layer *layer; tare_shard_fn shard; tare_join_fn join; } tare_stage;
 typedef struct tare_stages { tare_stage *list; int count; } tare_stages;
@@ -143,11 +144,12 @@ struct tare_net {
 /* net.c, chain.c */
 tare_status tare_net_make(const char *line, const tare_net_options *options, int input_gradient, tare_net **out, tare_error *error);
 /* Appends a layer of output h x w x c whose `self` is `self_size` zeroed bytes; NULL with error filled when out of memory. */
-tare_layer *tare_net_add(tare_net *net, const tare_item *item, const tare_layer_ops *ops, int h, int w, int c, size_t self_size, tare_error *error);
+tare_layer *tare_net_add(tare_net *net, const tare_item *item, const tare_layer_ops *ops, int h, int w, int c, size_t self_size,
+                         tare_error *error);
 const int *tare_net_shape(const tare_net *net); /* rows, columns, channels that the chain gives so far */
 /* A tensor NAMEn.part, n counting the layers of the item's kind. */
-tare_status tare_net_name_tensor(tare_net *net, tare_layer *layer, const char *part, tare_role role, size_t offset, int dims, const int64_t *shape,
-                                 tare_error *error);
+tare_status tare_net_name_tensor(tare_net *net, tare_layer *layer, const char *part, tare_role role, size_t offset, int dims,
+                                 const int64_t *shape, tare_error *error);
 int tare_net_shard_capacity(const tare_net *net);  /* images of a full shard: 8, or the batch if that is smaller */
 int tare_net_max_shards(const tare_net *net);
 /* "layer 2, column 7: ..." */
@@ -159,7 +161,8 @@ tare_status tare_item_prefix(const tare_item *item, int column, tare_status stat
 tare_status tare_net_stages(tare_net *net, tare_error *error);              /* the lists of both passes */
 tare_status tare_net_run(tare_net *net, const tare_stages *stages, tare_error *error);
 /* Forward of `count` images through the layers before `layer` (NULL: all). */
-tare_status tare_net_forward_to(tare_net *net, const tare_layer *layer, const void *images, int count, tare_mode mode, uint64_t step, tare_error *error);
+tare_status tare_net_forward_to(tare_net *net, const tare_layer *layer, const void *images, int count, tare_mode mode, uint64_t step,
+                                tare_error *error);
 tare_status tare_net_refresh(tare_net *net, tare_error *error);
 int tare_shard_images(const tare_net *net, int shard);                      /* in the running batch */
 void *tare_at(const tare_net *net, const void *array, size_t elements);     /* array + elements, whatever the precision */

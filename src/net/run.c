@@ -10,10 +10,14 @@ int tare_shard_images(const tare_net *net, int shard) {
 
 void *tare_at(const tare_net *net, const void *array, size_t elements) { return (char *)array + elements * net->real; }
 
-void *tare_layer_y(const tare_net *net, const tare_layer *layer, int shard) { return tare_at(net, layer->output, (size_t)shard * layer->stride); }
+void *tare_layer_y(const tare_net *net, const tare_layer *layer, int shard) {
+  return tare_at(net, layer->output, (size_t)shard * layer->stride);
+}
 void *tare_layer_x(const tare_net *net, const tare_layer *layer, int shard) { return tare_layer_y(net, layer->below, shard); }
 
-static void *gradient_at(const tare_net *net, int slot, int shard) { return tare_at(net, net->gradient[slot], (size_t)shard * net->gradient_stride); }
+static void *gradient_at(const tare_net *net, int slot, int shard) {
+  return tare_at(net, net->gradient[slot], (size_t)shard * net->gradient_stride);
+}
 
 void *tare_layer_dy(const tare_net *net, const tare_layer *layer, int shard) { return gradient_at(net, layer->slot_dy, shard); }
 void *tare_layer_dx(const tare_net *net, const tare_layer *layer, int shard) { return gradient_at(net, layer->slot_dx, shard); }
@@ -74,9 +78,12 @@ static tare_status run_stages(tare_net *net, const tare_stage *list, int count, 
   return failed ? tare_fail(error, failed, "a convolution failed in the library underneath") : TARE_OK;
 }
 
-tare_status tare_net_run(tare_net *net, const tare_stages *stages, tare_error *error) { return run_stages(net, stages->list, stages->count, error); }
+tare_status tare_net_run(tare_net *net, const tare_stages *stages, tare_error *error) {
+  return run_stages(net, stages->list, stages->count, error);
+}
 
-tare_status tare_net_forward_to(tare_net *net, const tare_layer *layer, const void *images, int count, tare_mode mode, uint64_t step, tare_error *error) {
+tare_status tare_net_forward_to(tare_net *net, const tare_layer *layer, const void *images, int count, tare_mode mode, uint64_t step,
+                                tare_error *error) {
   net->images = images;
   net->count = count;
   net->shards = (count + TARE_SHARD_IMAGES - 1) / TARE_SHARD_IMAGES;
@@ -118,7 +125,8 @@ static void add_piece(void *user, size_t first, size_t count) {
   const tree *t = user;
   for (int step = 1; step < t->arrays; step *= 2)
     for (int i = 0; i + step < t->arrays; i += 2 * step)
-      t->net->kernels->add(count, tare_at(t->net, t->base, (size_t)(i + step) * t->stride + first), tare_at(t->net, t->base, (size_t)i * t->stride + first));
+      t->net->kernels->add(count, tare_at(t->net, t->base, (size_t)(i + step) * t->stride + first),
+                           tare_at(t->net, t->base, (size_t)i * t->stride + first));
 }
 
 void tare_net_tree(tare_net *net, void *base, size_t stride, size_t n, int arrays) {

@@ -42,7 +42,8 @@ static tare_status make_probe(const tare_net *net, const tare_layer *layer, tare
   probe->scratch = tare_alloc(3 * tare_period((int)c) * shards, net->real);
   probe->shards = tare_alloc(shards, sizeof *probe->shards);
   probe->doubles = tare_alloc((shards + 1) * 2 * c, sizeof(double));
-  if (!probe->prepared || !probe->scratch || !probe->shards || !probe->doubles) return tare_fail_memory(error, shards * c * sizeof(double), "a response");
+  if (!probe->prepared || !probe->scratch || !probe->shards || !probe->doubles)
+    return tare_fail_memory(error, shards * c * sizeof(double), "a response");
   for (size_t s = 0; s <= shards; s++)
     *(s < shards ? &probe->shards[s] : &probe->total) =
       (tare_moments){.mean = probe->doubles + 2 * s * c, .squares = probe->doubles + (2 * s + 1) * c};
@@ -78,14 +79,16 @@ static double mean_variance(const tare_moments *moments, int channels) {
 }
 
 /* The mean over filters of the variance, over images and positions, of the response to plain weights `w`. */
-static tare_status measure(tare_net *net, tare_layer *layer, const double *w, const void *images, size_t count, double *variance, tare_error *error) {
+static tare_status measure(tare_net *net, tare_layer *layer, const double *w, const void *images, size_t count, double *variance,
+                           tare_error *error) {
   tare_conv *conv = layer->self;
   tare_probe probe = {0};
   tare_conv_plan *own = NULL;
   size_t weights = tare_weights_count(&conv->weights);
   void *narrow = tare_alloc(weights, net->real);
   tare_status status = narrow ? TARE_OK : tare_fail_memory(error, weights * net->real, "weights");
-  if (!status && conv->source != layer) status = tare_conv_plan_create(&conv->plain, net->options.precision, TARE_FORWARD, NULL, &own, error);
+  if (!status && conv->source != layer)
+    status = tare_conv_plan_create(&conv->plain, net->options.precision, TARE_FORWARD, NULL, &own, error);
   probe.plan = own ? own : conv->plan;
   if (!status) status = tare_net_need_scratch(net, tare_conv_workspace_size(probe.plan) * net->real, error);
   if (!status) status = make_probe(net, layer, &probe, error);
@@ -106,8 +109,8 @@ static tare_status measure(tare_net *net, tare_layer *layer, const double *w, co
 }
 
 /* The factor that brings B t to a response of variance 1 (1 where nothing responds). w: scratch for plain weights, gets w0 + B t. */
-static tare_status find_factor(tare_net *net, tare_layer *layer, const tare_basis *basis, const double *t, double *w, const void *images, size_t count,
-                               double *factor, tare_error *error) {
+static tare_status find_factor(tare_net *net, tare_layer *layer, const tare_basis *basis, const double *t, double *w, const void *images,
+                               size_t count, double *factor, tare_error *error) {
   const tare_conv *conv = layer->self;
   size_t taps = (size_t)tare_basis_taps(basis), units = tare_weights_count(&conv->weights) / taps;
   const double *offset = tare_basis_offset(basis);
@@ -120,7 +123,8 @@ static tare_status find_factor(tare_net *net, tare_layer *layer, const tare_basi
 }
 
 /* A method's own start in its basis. */
-static tare_status start_basis(tare_net *net, tare_layer *layer, tare_rng rng, double *t, double *w, const void *images, size_t count, tare_error *error) {
+static tare_status start_basis(tare_net *net, tare_layer *layer, tare_rng rng, double *t, double *w, const void *images, size_t count,
+                               tare_error *error) {
   tare_weights *weights = &((tare_conv *)layer->self)->weights;
   double *covariance = NULL, factor;
   tare_status status = TARE_OK;
@@ -179,9 +183,12 @@ tare_status tare_conv_start(tare_net *net, tare_layer *layer, const void *images
   if (!conv->weights.method) return TARE_OK;
   size_t parameters = tare_weights_parameters(&conv->weights), weights = tare_weights_count(&conv->weights);
   double *t = tare_alloc(parameters, sizeof *t), *w = tare_alloc(weights, sizeof *w);
-  tare_status status = t && w ? draw_start(net, layer, t, w, images, count, error) : tare_fail_memory(error, weights * sizeof *w, "weights");
+  tare_status status = t && w
+                       ? draw_start(net, layer, t, w, images, count, error)
+                       : tare_fail_memory(error, weights * sizeof *w, "weights");
   if (!status) net->kernels->narrow(parameters, t, tare_at(net, net->parameters, layer->parameters));
-  if (!status && conv->bias) memset(tare_at(net, net->parameters, layer->parameters + parameters), 0, (size_t)conv->problem.outputs * net->real);
+  if (!status && conv->bias)
+    memset(tare_at(net, net->parameters, layer->parameters + parameters), 0, (size_t)conv->problem.outputs * net->real);
   net->stale = 1;
   tare_free(t);
   tare_free(w);

@@ -9,7 +9,8 @@
 size_t tare_net_tensor_count(const tare_net *net) { return (size_t)net->tensor_count; }
 
 static tare_status find(const tare_net *net, size_t index, tare_tensor_entry **entry, tare_error *error) {
-  if (index >= (size_t)net->tensor_count) return tare_fail(error, TARE_E_ARGUMENT, "no tensor %zu: this network has %d", index, net->tensor_count);
+  if (index >= (size_t)net->tensor_count)
+    return tare_fail(error, TARE_E_ARGUMENT, "no tensor %zu: this network has %d", index, net->tensor_count);
   *entry = &net->tensors[index];
   return TARE_OK;
 }
@@ -170,8 +171,8 @@ tare_status tare_net_set_scales(tare_net *net, const double *values, size_t coun
     size_t own = scales_of(net->layers[i]);
     if (!own) continue;
     if (!(values[at] > 0)) return tare_fail(error, TARE_E_ARGUMENT, "scale %zu must be above 0", at);
-    int measured = own > 1 && values[at + 1] != 0;
-    tare_status status = tare_weights_set_basis(&tare_layer_conv(net->layers[i])->weights, measured ? values + at + 1 : NULL, values[at], error);
+    const double *covariance = own > 1 && values[at + 1] != 0 ? values + at + 1 : NULL;
+    tare_status status = tare_weights_set_basis(&tare_layer_conv(net->layers[i])->weights, covariance, values[at], error);
     if (status) return status;
     at += own;
   }

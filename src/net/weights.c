@@ -13,7 +13,9 @@ static tare_filter_shape shape_of(const tare_weights *weights) {
 }
 
 int tare_weights_slice_taps(const tare_weights *weights) { return weights->kernel[0] * weights->kernel[1]; }
-size_t tare_weights_count(const tare_weights *weights) { return (size_t)weights->outputs * weights->channels * tare_weights_slice_taps(weights); }
+size_t tare_weights_count(const tare_weights *weights) {
+  return (size_t)weights->outputs * weights->channels * tare_weights_slice_taps(weights);
+}
 size_t tare_weights_parameters(const tare_weights *weights) { return weights->units * weights->coefficients; }
 size_t tare_weights_composed(const tare_weights *weights) { return weights->units * weights->composed; }
 
@@ -36,8 +38,8 @@ static void count_units(tare_weights *weights) {
   weights->taps = by_filter ? weights->channels * tare_weights_slice_taps(weights) : tare_weights_slice_taps(weights);
 }
 
-tare_status tare_weights_create(tare_weights *weights, const tare_method *method, double argument, const char *rule, int outputs, int channels,
-                                const int kernel[2], tare_precision precision, tare_error *error) {
+tare_status tare_weights_create(tare_weights *weights, const tare_method *method, double argument, const char *rule, int outputs,
+                                int channels, const int kernel[2], tare_precision precision, tare_error *error) {
   *weights = (tare_weights){.method = method, .argument = argument, .outputs = outputs, .channels = channels,
                             .kernel = {kernel[0], kernel[1]}, .precision = precision, .kernels = tare_kernels_get(precision), .scale = 1};
   if (method->rule == TARE_RULE_MUST && !rule)
@@ -71,7 +73,8 @@ static tare_status make_covariance(const tare_weights *weights, const double *ma
   return tare_covariance_model(&shape, 1, out, error);
 }
 
-tare_status tare_weights_basis(const tare_weights *weights, const char *name, const double *covariance, tare_basis **out, tare_error *error) {
+tare_status tare_weights_basis(const tare_weights *weights, const char *name, const double *covariance, tare_basis **out,
+                               tare_error *error) {
   tare_filter_shape shape = shape_of(weights);
   tare_constraint *plain = NULL;
   tare_covariance *measured = NULL;

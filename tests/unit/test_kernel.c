@@ -201,7 +201,8 @@ static void rows(const tare_kernels *k, tare_rng *rng) {
 typedef struct window { int images, h, w, c, k, stride, oh, ow; } window;
 
 static window random_window(tare_rng *rng) {
-  window g = {.images = 1 + (int)below(rng, 3), .c = 1 + (int)below(rng, 20), .k = 1 + (int)below(rng, 4), .stride = 1 + (int)below(rng, 4)};
+  window g = {.images = 1 + (int)below(rng, 3), .c = 1 + (int)below(rng, 20), .k = 1 + (int)below(rng, 4),
+              .stride = 1 + (int)below(rng, 4)};
   g.h = g.k + (int)below(rng, 8);
   g.w = g.k + (int)below(rng, 8);
   g.oh = (g.h - g.k) / g.stride + 1;
@@ -213,7 +214,8 @@ static window random_window(tare_rng *rng) {
 static size_t input_of(const window *g, size_t o, int t) {
   size_t c = o % (size_t)g->c, j = o / (size_t)g->c % (size_t)g->ow, i = o / (size_t)g->c / (size_t)g->ow % (size_t)g->oh;
   size_t image = o / (size_t)g->c / (size_t)g->ow / (size_t)g->oh;
-  return ((image * (size_t)g->h + i * (size_t)g->stride + (size_t)(t / g->k)) * (size_t)g->w + j * (size_t)g->stride + (size_t)(t % g->k)) * (size_t)g->c + c;
+  size_t row = i * (size_t)g->stride + (size_t)(t / g->k), column = j * (size_t)g->stride + (size_t)(t % g->k);
+  return ((image * (size_t)g->h + row) * (size_t)g->w + column) * (size_t)g->c + c;
 }
 
 static void pooling(const tare_kernels *k, tare_rng *rng) {

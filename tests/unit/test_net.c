@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What networks promise: the same bits for any number of threads, starts of unit response, rules that hold, tensors and scales that come back. */
+/* What networks promise: the same bits for any number of threads, unit response at the start, rules that hold, tensors that come back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -127,7 +127,8 @@ static double response(tare_net *net, const float *images, int count) {
   double sum[16] = {0}, squares[16] = {0}, mean = 0;
   for (int first = 0; first < count; first += BATCH, n += BATCH) {
     const void *output;
-    assert_int_equal(tare_net_forward(net, images + (size_t)first * SIZE * SIZE * (size_t)net->options.channels, BATCH, 0, 0, &output, NULL), TARE_OK);
+    assert_int_equal(tare_net_forward(net, images + (size_t)first * SIZE * SIZE * (size_t)net->options.channels, BATCH, 0, 0, &output,
+                                      NULL), TARE_OK);
     for (size_t i = 0; i < (size_t)BATCH * tare_net_output_size(net); i++) {
       double y = (double)((const float *)output)[i];
       sum[i % c] += y;
@@ -198,7 +199,8 @@ static double residual_of(tare_net *net, const char *name) {
   for (int i = 0; i < info.dims; i++) count *= (size_t)info.shape[i];
   float *values = tare_alloc(count, sizeof *values);
   assert_int_equal(tare_net_tensor_get(net, index, values, NULL), TARE_OK);
-  assert_int_equal(tare_constraint_residual(info.constraint, values, count / (size_t)tare_constraint_taps(info.constraint), &residual, NULL), TARE_OK);
+  assert_int_equal(tare_constraint_residual(info.constraint, values, count / (size_t)tare_constraint_taps(info.constraint), &residual,
+                                            NULL), TARE_OK);
   tare_free(values);
   return residual.max_abs;
 }
@@ -232,7 +234,8 @@ static void rules_hold_from_the_start_and_while_training(void **state) {
 
 static void init_response_starts_all_as_the_same_function(void **state) {
   (void)state;
-  static const char *const methods[] = {"spectral", "none", "penalty", "projection", "difference", "centred", "orthonormal", "pivot", "dct", "whitened"};
+  static const char *const methods[] = {"spectral", "none", "penalty", "projection", "difference", "centred", "orthonormal", "pivot",
+                                        "dct", "whitened"};
   float *images = make_images(BATCH, 2, 1, 9), *first = NULL;
   for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
     char line[80];
@@ -245,7 +248,8 @@ static void init_response_starts_all_as_the_same_function(void **state) {
     size_t bytes = BATCH * 3 * sizeof(float);
     if (!first) first = memcpy(malloc(bytes), output, bytes);
     for (int i = 0; i < BATCH * 3; i++)
-      if (!(fabsf(first[i] - ((const float *)output)[i]) < 1e-3f)) fail_msg("%s: %g, not %g", line, (double)((const float *)output)[i], (double)first[i]);
+      if (!(fabsf(first[i] - ((const float *)output)[i]) < 1e-3f))
+        fail_msg("%s: %g, not %g", line, (double)((const float *)output)[i], (double)first[i]);
     tare_net_free(net);
   }
   free(first);
@@ -273,11 +277,13 @@ static void pivot_and_difference_are_the_same(void **state) {
         assert_int_equal(tare_net_after_step(nets[k], NULL), TARE_OK);
         descend(nets[k], images, BATCH, 5, 0.003f);
       }
-      const float *g[2] = {tare_net_gradients(nets[0]), tare_net_gradients(nets[1])}, *p[2] = {tare_net_parameters(nets[0]), tare_net_parameters(nets[1])};
+      const float *g[2] = {tare_net_gradients(nets[0]), tare_net_gradients(nets[1])};
+      const float *p[2] = {tare_net_parameters(nets[0]), tare_net_parameters(nets[1])};
       double scale = 0;
       for (size_t i = 0; i < count; i++) scale = fmax(scale, fabs((double)g[0][i]));
       for (size_t i = 0; i < count; i++) {
-        if (!(fabsf(g[0][i] - g[1][i]) <= 2e-3 * scale)) fail_msg("%s: gradient %zu: %g and %g of %g", rules[r], i, (double)g[0][i], (double)g[1][i], scale);
+        if (!(fabsf(g[0][i] - g[1][i]) <= 2e-3 * scale))
+          fail_msg("%s: gradient %zu: %g and %g of %g", rules[r], i, (double)g[0][i], (double)g[1][i], scale);
         assert_true(fabsf(p[0][i] - p[1][i]) <= 2e-3f);
       }
     }
@@ -401,7 +407,8 @@ static void scales_make_the_same_bases_again(void **state) {
 
 static void nets_that_differ_in_one_layer_start_the_others_alike(void **state) {
   (void)state;
-  static const char *const lines[] = {"conv 4x5 sum=0 spectral; relu; conv 3x3; gap; dense 2", "conv 4x5 sum=0 projection; relu; conv 3x3; gap; dense 2",
+  static const char *const lines[] = {"conv 4x5 sum=0 spectral; relu; conv 3x3; gap; dense 2",
+                                      "conv 4x5 sum=0 projection; relu; conv 3x3; gap; dense 2",
                                       "laplacian; conv 4x3; relu; conv 3x3; gap; dense 2"};
   float *images = make_images(BATCH, 1, 1, 15), first[4 * 27];
   for (size_t k = 0; k < 3; k++) {
@@ -423,7 +430,8 @@ static void plain_layers_start_as_frameworks_do(void **state) {
   float *images = make_images(BATCH, 2, 1, 16);
   static const struct { const char *line; int inputs, outputs; size_t weights; } cases[] = {
     {"conv 64x5", 50, 1600, 3200}, {"conv 64x5 groups=2", 25, 800, 1600}, {"gap; dense 500", 2, 500, 1000},
-    {"conv 64x5 sum=0 difference", 48, 64, 48 * 64}, {"conv 64x5 sum=1 difference", 50, 64, 48 * 64}, {"conv 64x5 sum=0 penalty", 50, 1600, 3200},
+    {"conv 64x5 sum=0 difference", 48, 64, 48 * 64}, {"conv 64x5 sum=1 difference", 50, 64, 48 * 64},
+    {"conv 64x5 sum=0 penalty", 50, 1600, 3200},
   };
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     tare_net *net = started(cases[k].line, &o, images, BATCH);
@@ -431,7 +439,8 @@ static void plain_layers_start_as_frameworks_do(void **state) {
     float largest = 0;
     for (size_t i = 0; i < cases[k].weights; i++) largest = fmaxf(largest, fabsf(t[i]));
     double limit = sqrt(6.0 / (cases[k].inputs + cases[k].outputs));
-    if (!((double)largest <= limit * (1 + 1e-6) && (double)largest > 0.97 * limit)) fail_msg("%s: largest %g of limit %g", cases[k].line, (double)largest, limit);
+    if (!((double)largest <= limit * (1 + 1e-6) && (double)largest > 0.97 * limit))
+      fail_msg("%s: largest %g of limit %g", cases[k].line, (double)largest, limit);
     for (size_t i = cases[k].weights; i < tare_net_parameter_count(net); i++) assert_true(t[i] == 0);
     tare_net_free(net);
   }

@@ -34,7 +34,8 @@ static void check_small(const char *line) {
 static void every_layer_agrees_with_differences(void **state) {
   (void)state;
   static const char *const lines[] = {
-    "conv 3x3", "bn", "relu", "maxpool 3 /2", "avgpool 3 /2", "gap", "flatten", "dense 4", "dropout 0.4", "image-mean", "local-mean 5", "laplacian", "gradients",
+    "conv 3x3", "bn", "relu", "maxpool 3 /2", "avgpool 3 /2", "gap", "flatten", "dense 4", "dropout 0.4", "image-mean", "local-mean 5",
+    "laplacian", "gradients",
   };
   for (int i = 0; tare_layer_kind_name(i); i++) {
     const char *name = tare_layer_kind_name(i);
@@ -79,11 +80,12 @@ static void a_method_in_the_middle_hands_its_gradient_down(void **state) {
 static void borders_strides_groups_and_dilation(void **state) {
   (void)state;
   static const char *const shapes[] = {
-    "pad=same", "pad=reflect", "pad=edge", "pad=valid", "pad=1 border=reflect", "pad=2", "/2", "/3 pad=same", "groups=2", "groups=2 pad=edge /2",
+    "pad=same", "pad=reflect", "pad=edge", "pad=valid", "pad=1 border=reflect", "pad=2", "/2", "/3 pad=same", "groups=2",
+    "groups=2 pad=edge /2",
     "dilation=2", "dilation=2 pad=reflect", "nobias", "groups=2 dilation=2 /2 pad=same nobias",
   };
-  static const char *const heads[] = {"conv 4x3", "conv 4x3 sum=0 spectral", "conv 4x3 sum=1 difference", "conv 4x3 sum=0@filter difference",
-                                      "conv 4x3x5", "conv 4x3x1 sum=0 pivot"};
+  static const char *const heads[] = {"conv 4x3", "conv 4x3 sum=0 spectral", "conv 4x3 sum=1 difference",
+                                      "conv 4x3 sum=0@filter difference", "conv 4x3x5", "conv 4x3x1 sum=0 pivot"};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     for (size_t h = 0; h < sizeof heads / sizeof *heads; h++) {
       char line[200];

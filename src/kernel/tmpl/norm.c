@@ -22,7 +22,8 @@ void NAME(column_sums)(size_t n, size_t period, const void *x, void *sums) {
   for (; n > 0; n -= n < period ? n : period, in += period) sum_rows(n < period ? n : period, 1, period, in, sums);
 }
 
-static void moment_rows(size_t length, size_t rows, size_t period, const REAL *restrict x, const REAL *restrict shift, REAL *restrict sums) {
+static void moment_rows(size_t length, size_t rows, size_t period, const REAL *restrict x, const REAL *restrict shift,
+                        REAL *restrict sums) {
   REAL *restrict squares = sums + period;
   if (rows == 4)
     for (size_t j = 0; j < length; j++) {
