@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The manipulations against libvips' own, away from the borders. Skipped where libvips is not there to build with. */
+/* The manipulations against libvips' own, away from the borders. Skipped in a build without photos. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
-#if __has_include(<vips/vips.h>)
+#ifdef TARE_WITH_VIPS
 #include <stdlib.h>
 #include <string.h>
 #include <vips/vips.h>
