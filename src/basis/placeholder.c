@@ -1,4 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-/* Until the room is written. */
-extern int tare_basis_placeholder;
-int tare_basis_placeholder;
