@@ -239,7 +239,7 @@ static void training_starts_from_the_first_images(void **state) {
   assert_ok(tare_train(net, toy_batch, &data, &options, NULL, ERR));
   float *images = tare_alloc(256 * PIXELS, sizeof *images);
   for (size_t i = 0; i < 256; i++) {
-    tare_batch batch;
+    tare_batch batch = {0};
     assert_ok(toy_batch(&data, i / 13, &batch, ERR));
     memcpy(images + i * PIXELS, batch.images + i % 13 * PIXELS, PIXELS * sizeof *images);
   }
@@ -266,7 +266,7 @@ static void running_statistics_settle(void **state) {
     for (uint64_t i = 0; i < steps; i++) assert_ok(tare_trainer_step(trainer, &progress, ERR));
     assert_false(same_parameters(net, by_hand)); /* the state differs */
     for (uint64_t i = steps < 50 ? 0 : steps - 50; i < steps; i++) {
-      tare_batch batch;
+      tare_batch batch = {0};
       const void *output;
       assert_ok(toy_batch(&data, i, &batch, ERR));
       assert_ok(tare_net_forward(by_hand, batch.images, batch.count, 1, i, &output, ERR));
@@ -429,7 +429,7 @@ static void same_batch(const tare_source *source, tare_source_batches *batches, 
   enum { PATCH = 16 * 16 };
   float images[40 * PATCH];
   int32_t labels[40];
-  tare_batch batch;
+  tare_batch batch = {0};
   assert_ok(tare_source_batch(batches, index, &batch, ERR));
   assert_int_equal(batch.count, count);
   assert_ok(tare_source_train_batch(source, 3, index, count, images, labels, NULL, ERR));
@@ -443,7 +443,7 @@ static void source_batches_come_in_any_order(void **state) {
   tare_source *source;
   tare_source_info info;
   tare_source_batches *train, *test;
-  tare_batch batch;
+  tare_batch batch = {0};
   tare_error error = {0};
   tare_source_defaults(&options);
   options.patch = 16;
