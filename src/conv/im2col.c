@@ -1,41 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Few input channels: patches as the rows of a matrix (columns kh, kw, c), then a matrix
- * product. oneDNN's own kernels put input channels across the vector and
- * leave it nearly empty here. A chunk of output rows at a time, so that the patches stay in the L2 cache.
+ * The candidate im2col: forward and backward weights as matrix products with
+ * the matrix of patches, one row an output pixel, one column a weight. The
+ * matrix is made a few rows of the image at a time, so that it stays in the L2
+ * cache. It pays where oneDNN itself falls back to such a product on less good terms (kernels of more than about 14 columns).
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "base/error.h"
 #include "conv/candidate.h"
 #include "onednn/onednn.h"
 
-enum { MOST_CHANNELS = 4, CHUNK = 64 * 1024 }; /* CHUNK: floats of patches at a time, 256 KiB */
-
-static const char *decline(const tare_conv_problem *p, tare_pass pass) {
-  if (p->groups != 1) return "groups";
-  if (p->channels > MOST_CHANNELS) return "more than 4 input channels";
-  if (pass == TARE_BACKWARD_DATA) return "no backward data";
-  return NULL;
-}
+enum { CHUNK = 64 * 1024 };     /* patches at a time: 256 KiB */
+enum { LONGEST = 1 << 20 };     /* patches of one output row: 4 MiB */
+enum { PRODUCT_OVERHEAD = 2500 }; /* cycles of a call of sgemm */
+static const double copy_rate = 3;  /* elements of patches made in a cycle */
+static const double product_share = 0.7;
 
 static int columns_of(const tare_conv_problem *p) { return p->kernel[0] * p->kernel[1] * p->channels; }
 
+static double row_of(const tare_conv_problem *p) { return (double)columns_of(p) * tare_conv_output_size(p, 1); }
+
 /* Output rows in a chunk, at least 1. */
 static int chunk_of(const tare_conv_problem *p) {
-  long row = (long)columns_of(p) * tare_conv_output_size(p, 1), rows = CHUNK / row;
-  return rows < 1 ? 1 : rows > tare_conv_output_size(p, 0) ? tare_conv_output_size(p, 0) : (int)rows;
+  int height = tare_conv_output_size(p, 0);
+  double rows = CHUNK / row_of(p);
+  return rows < 1 ? 1 : rows > height ? height : (int)rows;
+}
+
+static double cycles_of(const tare_conv_problem *p, tare_pass pass) {
+  int lanes = tare_onednn_lanes(), height = tare_conv_output_size(p, 0), chunk = chunk_of(p);
+  int across = pass == TARE_FORWARD ? p->outputs : columns_of(p); /* the vectors of the product */
+  double fill = (double)across / ((across + lanes - 1) / lanes * lanes);
+  double copies = row_of(p) * height * p->batch / copy_rate, calls = (double)((height + chunk - 1) / chunk) * p->batch;
+  return tare_conv_flops(p) / (4 * lanes * product_share * fill) + copies + calls * PRODUCT_OVERHEAD;
+}
+
+static void judge(const tare_conv_problem *p, tare_pass pass, tare_verdict *verdict) {
+  const char *no = p->groups != 1                ? "groups"
+                   : pass == TARE_BACKWARD_DATA  ? "not for backward data"
+                   : row_of(p) > LONGEST         ? "a row of patches would not fit the cache"
+                                                 : NULL;
+  verdict->cycles = no ? -1 : cycles_of(p, pass);
+  if (no) snprintf(verdict->reason, sizeof verdict->reason, "%s", no);
+  else snprintf(verdict->reason, sizeof verdict->reason, "sgemm over %d rows at a time", chunk_of(p));
 }
 
 static tare_status create(tare_ready *r, tare_error *error) {
   const tare_conv_problem *p = &r->problem;
-  size_t weights = (size_t)columns_of(p) * (size_t)p->outputs;
-  size_t patches = (size_t)chunk_of(p) * (size_t)tare_conv_output_size(p, 1) * (size_t)columns_of(p);
-  if (patches > 1u << 28) return tare_fail(error, TARE_E_UNSUPPORTED, "a row of patches too long for im2col");
-  *(r->pass == TARE_BACKWARD_WEIGHTS ? &r->partial : &r->prepared) = weights;
-  r->workspace = patches;
+  (void)error;
+  *(r->pass == TARE_BACKWARD_WEIGHTS ? &r->partial : &r->prepared) = tare_conv_weights_size(p);
+  r->workspace = (size_t)row_of(p) * (size_t)chunk_of(p);
   return TARE_OK;
 }
 
-/* Plain [o][c][tap] to and from [o][tap][c]. */
+/* Plain weights are [o][c][tap], those of the product [o][tap][c]. */
 static tare_status prepare(const tare_ready *r, const void *weights, void *prepared) {
   const tare_conv_problem *p = &r->problem;
   r->kernels->transpose_blocks((size_t)p->outputs, (size_t)p->channels, (size_t)(p->kernel[0] * p->kernel[1]), weights, prepared);
@@ -48,41 +68,40 @@ static tare_status finish(const tare_ready *r, const void *partial, void *dweigh
   return TARE_OK;
 }
 
-static tare_status forward(const tare_ready *r, const float *x, const float *weights, const float *bias, float *y, float *patches) {
-  const tare_conv_problem *p = &r->problem;
-  int columns = columns_of(p), width = tare_conv_output_size(p, 1), height = tare_conv_output_size(p, 0), chunk = chunk_of(p);
-  for (int image = 0; image < p->batch; image++)
-    for (int row = 0; row < height; row += chunk) {
-      int rows = (row + chunk > height ? height - row : chunk), pixels = rows * width;
-      float *out = y + ((size_t)image * (size_t)height + (size_t)row) * (size_t)width * (size_t)p->outputs;
-      r->kernels->im2col(p, x, image, row, rows, patches);
-      if (bias) r->kernels->fill_rows((size_t)pixels, (size_t)p->outputs, bias, out);
-      tare_status status = tare_onednn_sgemm('N', 'T', pixels, p->outputs, columns, 1, patches, columns, weights, columns, bias ? 1 : 0, out, p->outputs);
-      if (status) return status;
-    }
-  return TARE_OK;
+static void fill_rows(size_t rows, int n, const float *row, float *out) {
+  for (size_t i = 0; i < rows; i++) memcpy(out + i * (size_t)n, row, (size_t)n * sizeof(float));
 }
 
-static tare_status backward_weights(const tare_ready *r, const float *x, const float *dy, float *partial, float *patches) {
-  const tare_conv_problem *p = &r->problem;
-  int columns = columns_of(p), width = tare_conv_output_size(p, 1), height = tare_conv_output_size(p, 0), chunk = chunk_of(p);
-  float beta = 0;
-  for (int image = 0; image < p->batch; image++)
-    for (int row = 0; row < height; row += chunk, beta = 1) {
-      int rows = (row + chunk > height ? height - row : chunk);
-      const float *out = dy + ((size_t)image * (size_t)height + (size_t)row) * (size_t)width * (size_t)p->outputs;
-      r->kernels->im2col(p, x, image, row, rows, patches);
-      tare_status status = tare_onednn_sgemm('T', 'N', p->outputs, columns, rows * width, 1, out, p->outputs, patches, columns, beta, partial, columns);
-      if (status) return status;
-    }
-  return TARE_OK;
+/* y = P w', on top of the bias. */
+static tare_status forward(const tare_conv_problem *p, int pixels, const float *patches, const float *weights, const float *bias, float *y) {
+  int columns = columns_of(p), o = p->outputs;
+  if (bias) fill_rows((size_t)pixels, o, bias, y);
+  return tare_onednn_sgemm('N', 'T', pixels, o, columns, 1, patches, columns, weights, columns, bias ? 1 : 0, y, o);
 }
 
-static tare_status run(const tare_ready *r, const void *a, const void *b, const void *bias, void *out, void *workspace) {
-  return r->pass == TARE_FORWARD ? forward(r, a, b, bias, out, workspace) : backward_weights(r, a, b, out, workspace);
+/* dw = dy' P, added to what earlier chunks left. */
+static tare_status backward(const tare_conv_problem *p, int pixels, const float *patches, const float *dy, int first, float *partial) {
+  int columns = columns_of(p), o = p->outputs;
+  return tare_onednn_sgemm('T', 'N', o, columns, pixels, 1, dy, o, patches, columns, first ? 0 : 1, partial, columns);
+}
+
+static tare_status run(const tare_ready *r, const void *x, const void *b, const void *bias, void *out, void *patches) {
+  const tare_conv_problem *p = &r->problem;
+  int height = tare_conv_output_size(p, 0), width = tare_conv_output_size(p, 1), chunk = chunk_of(p);
+  size_t image = (size_t)p->size[0] * (size_t)p->size[1] * (size_t)p->channels;
+  tare_status status = TARE_OK;
+  for (int n = 0; n < p->batch; n++)
+    for (int row = 0; row < height && !status; row += chunk) {
+      int rows = height - row < chunk ? height - row : chunk;
+      size_t at = ((size_t)n * (size_t)height + (size_t)row) * (size_t)width * (size_t)p->outputs;
+      r->kernels->patches(p, row, rows, width, (const float *)x + (size_t)n * image, patches);
+      status = r->pass == TARE_FORWARD ? forward(p, rows * width, patches, b, bias, (float *)out + at)
+                                       : backward(p, rows * width, patches, (const float *)b + at, n + row == 0, out);
+    }
+  return status;
 }
 
 const tare_candidate tare_candidate_im2col = {
   .name = "im2col", .precisions = 1 << TARE_F32, .borders = 1 << TARE_BORDER_VALID,
-  .decline = decline, .create = create, .prepare = prepare, .run = run, .finish = finish,
+  .judge = judge, .create = create, .prepare = prepare, .run = run, .finish = finish,
 };

@@ -1,42 +1,148 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reference: plain loops with double accumulators, for every problem in both precisions. It is what the others are tested against. */
-#include <string.h>
+/*
+ * The candidate reference: the definition as plain loops in double, for every
+ * problem in both precisions. The others are tested against it, and gradient
+ * checks run on it. Arrays are widened an image at a time, and narrowed when a sum is complete.
+ */
+#include <stdio.h>
 
 #include "conv/candidate.h"
+#include "kernel/border.h"
 
-static const char *decline(const tare_conv_problem *problem, tare_pass pass) {
-  (void)problem;
-  (void)pass;
-  return NULL;
+static int taps_of(const tare_conv_problem *p) { return p->kernel[0] * p->kernel[1]; }
+
+/* to += factor from */
+static inline void add_multiple(int n, double factor, const double *restrict from, double *restrict to) {
+  for (int i = 0; i < n; i++) to[i] += factor * from[i];
 }
 
-static size_t weights_of(const tare_conv_problem *p) {
-  return (size_t)p->outputs * (size_t)(p->channels / p->groups) * (size_t)p->kernel[0] * (size_t)p->kernel[1];
+static inline double dot(int n, const double *a, const double *b) {
+  double sum = 0;
+  for (int i = 0; i < n; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+/* The work on one image. w is [c][tap][o/g]: the weights of one channel and one tap lie together. */
+struct work { const tare_conv_problem *p; tare_pass pass; double *x, *w, *y; };
+
+/* One tap (its weights begin at w) of `count` neighbouring outputs y, whose inputs begin at x and lie `step` elements apart. */
+static void tap(const struct work *work, int count, size_t step, double *x, double *w, double *y) {
+  const tare_conv_problem *p = work->p;
+  int inputs = p->channels / p->groups, outputs = p->outputs / p->groups;
+  size_t next = (size_t)taps_of(p) * outputs;
+  for (; count > 0; count--, x += step, y += p->outputs)
+    for (int c = 0; c < p->channels; c++) {
+      double *weights = w + (size_t)c * next, *out = y + c / inputs * outputs;
+      if (work->pass == TARE_FORWARD) add_multiple(outputs, x[c], weights, out);
+      else if (work->pass == TARE_BACKWARD_DATA) x[c] += dot(outputs, weights, out);
+      else add_multiple(outputs, x[c], out, weights);
+    }
+}
+
+static int clamp(int i, int low, int high) { return i < low ? low : i > high ? high : i; }
+
+/* The tap in column b of the filter, for a row of outputs y and the row of inputs x that it reads: the inside at once, border columns one by one. */
+static void tap_row(const struct work *work, int b, double *x, double *w, double *y) {
+  const tare_conv_problem *p = work->p;
+  int width = tare_conv_output_size(p, 1), s = p->stride[1], at = b * p->dilation[1] - p->pad[1]; /* output j reads column j s + at */
+  int first = at >= 0 ? 0 : clamp((-at + s - 1) / s, 0, width), end = at >= p->size[1] ? first : clamp((p->size[1] - 1 - at) / s + 1, first, width);
+  if (end > first) tap(work, end - first, (size_t)s * p->channels, x + (size_t)(first * s + at) * p->channels, w, y + (size_t)first * p->outputs);
+  for (int j = first == 0 ? end : 0; j < width; j = j + 1 == first ? end : j + 1) {
+    int column = tare_border_source(p->border, j * s + at, p->size[1]);
+    if (column >= 0) tap(work, 1, 0, x + (size_t)column * p->channels, w, y + (size_t)j * p->outputs);
+  }
+}
+
+static void image(const struct work *work) {
+  const tare_conv_problem *p = work->p;
+  int height = tare_conv_output_size(p, 0), width = tare_conv_output_size(p, 1);
+  for (int i = 0; i < height; i++)
+    for (int t = 0; t < taps_of(p); t++) {
+      int row = tare_border_source(p->border, i * p->stride[0] - p->pad[0] + t / p->kernel[1] * p->dilation[0], p->size[0]);
+      if (row < 0) continue;
+      tap_row(work, t % p->kernel[1], work->x + (size_t)row * p->size[1] * p->channels, work->w + (size_t)t * (p->outputs / p->groups),
+              work->y + (size_t)i * width * p->outputs);
+    }
+}
+
+static void judge(const tare_conv_problem *p, tare_pass pass, tare_verdict *verdict) {
+  (void)pass;
+  verdict->cycles = 4 * tare_conv_flops(p);
+  snprintf(verdict->reason, sizeof verdict->reason, "plain loops in double");
+}
+
+static size_t input_size(const tare_conv_problem *p) { return (size_t)p->size[0] * p->size[1] * p->channels; }
+static size_t output_size(const tare_conv_problem *p) {
+  return (size_t)tare_conv_output_size(p, 0) * tare_conv_output_size(p, 1) * p->outputs;
 }
 
 static tare_status create(tare_ready *r, tare_error *error) {
   (void)error;
-  const tare_conv_problem *p = &r->problem;
-  size_t image = (size_t)p->batch * (size_t)p->size[0] * (size_t)p->size[1] * (size_t)p->channels, weights = weights_of(p);
+  size_t weights = tare_conv_weights_size(&r->problem);
   *(r->pass == TARE_BACKWARD_WEIGHTS ? &r->partial : &r->prepared) = weights;
-  size_t sums = r->pass == TARE_FORWARD ? 0 : r->pass == TARE_BACKWARD_DATA ? image : weights;
-  r->workspace = sums * sizeof(double) / r->kernels->real;
+  r->workspace = (weights + input_size(&r->problem) + output_size(&r->problem)) * sizeof(double) / r->kernels->real;
   return TARE_OK;
 }
 
-static tare_status copy(const tare_ready *r, const void *from, void *to) {
-  memcpy(to, from, weights_of(&r->problem) * r->kernels->real);
+static tare_status prepare(const tare_ready *r, const void *weights, void *prepared) {
+  const tare_conv_problem *p = &r->problem;
+  size_t outputs = (size_t)(p->outputs / p->groups);
+  r->kernels->transpose_blocks((size_t)p->groups, outputs, tare_conv_weights_size(p) / (size_t)p->outputs, weights, prepared);
   return TARE_OK;
+}
+
+static tare_status finish(const tare_ready *r, const void *partial, void *dweights) {
+  const tare_conv_problem *p = &r->problem;
+  size_t outputs = (size_t)(p->outputs / p->groups);
+  r->kernels->transpose_blocks((size_t)p->groups, tare_conv_weights_size(p) / (size_t)p->outputs, outputs, partial, dweights);
+  return TARE_OK;
+}
+
+static void clear(double *array, size_t n) {
+  for (size_t i = 0; i < n; i++) array[i] = 0;
+}
+
+/* Every output pixel starts with the bias. */
+static void start_output(const tare_ready *r, const void *bias, double *y) {
+  size_t n = output_size(&r->problem), o = (size_t)r->problem.outputs;
+  if (!bias) {
+    clear(y, n);
+    return;
+  }
+  r->kernels->widen(o, bias, y);
+  for (size_t i = o; i < n; i++) y[i] = y[i - o];
+}
+
+static const void *image_at(const tare_ready *r, const void *array, size_t n, size_t size) { return (const char *)array + n * size * r->kernels->real; }
+
+/* Image n: what is read widened, what is written started, the loops, what was written narrowed. */
+static void run_image(const tare_ready *r, const struct work *work, size_t n, const void *a, const void *b, const void *bias, void *out) {
+  size_t xs = input_size(work->p), ys = output_size(work->p);
+  const void *dy = r->pass == TARE_BACKWARD_WEIGHTS ? b : a;
+  if (r->pass == TARE_BACKWARD_DATA) clear(work->x, xs);
+  else r->kernels->widen(xs, image_at(r, a, n, xs), work->x);
+  if (r->pass == TARE_FORWARD) start_output(r, bias, work->y);
+  else r->kernels->widen(ys, image_at(r, dy, n, ys), work->y);
+  image(work);
+  if (r->pass == TARE_FORWARD) r->kernels->narrow(ys, work->y, (void *)(size_t)image_at(r, out, n, ys));
+  if (r->pass == TARE_BACKWARD_DATA) r->kernels->narrow(xs, work->x, (void *)(size_t)image_at(r, out, n, xs));
 }
 
 static tare_status run(const tare_ready *r, const void *a, const void *b, const void *bias, void *out, void *workspace) {
-  if (r->pass == TARE_FORWARD) r->kernels->conv_forward(&r->problem, a, b, bias, out);
-  else if (r->pass == TARE_BACKWARD_DATA) r->kernels->conv_backward_data(&r->problem, a, b, out, workspace);
-  else r->kernels->conv_backward_weights(&r->problem, a, b, out, workspace);
+  const tare_conv_problem *p = &r->problem;
+  size_t weights = tare_conv_weights_size(p);
+  struct work work = {.p = p, .pass = r->pass, .w = workspace};
+  work.x = work.w + weights;
+  work.y = work.x + input_size(p);
+  if (r->pass == TARE_BACKWARD_WEIGHTS) clear(work.w, weights);
+  else r->kernels->widen(weights, b, work.w);
+  for (int n = 0; n < p->batch; n++) run_image(r, &work, (size_t)n, a, b, bias, out);
+  if (r->pass == TARE_BACKWARD_WEIGHTS) r->kernels->narrow(weights, work.w, out);
   return TARE_OK;
 }
 
 const tare_candidate tare_candidate_reference = {
-  .name = "reference", .precisions = 1 << TARE_F32 | 1 << TARE_F64, .borders = 15,
-  .decline = decline, .create = create, .prepare = copy, .run = run, .finish = copy,
+  .name = "reference", .precisions = 1 << TARE_F32 | 1 << TARE_F64,
+  .borders = 1 << TARE_BORDER_ZERO | 1 << TARE_BORDER_REFLECT | 1 << TARE_BORDER_EDGE | 1 << TARE_BORDER_VALID,
+  .judge = judge, .create = create, .prepare = prepare, .run = run, .finish = finish,
 };

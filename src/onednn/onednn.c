@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "onednn/onednn.h"
 
-#include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
+
+#if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
+/* The two functions of OpenMP's runtime that are needed; <omp.h> is there only with a compiler's own OpenMP. */
+extern int omp_get_max_threads(void);
+extern void omp_set_num_threads(int count);
+#elif DNNL_CPU_RUNTIME == DNNL_RUNTIME_SEQ
+static int omp_get_max_threads(void) { return 1; }
+static void omp_set_num_threads(int count) { (void)count; }
+#else
+#error "tare runs oneDNN in the calling thread: it needs a oneDNN built for OpenMP or without threads"
+#endif
 
 /* 3.x made memory descriptors opaque pointers and dropped operation descriptors; this block is the whole difference. */
 #if DNNL_VERSION_MAJOR >= 3
@@ -48,6 +58,10 @@ struct shape {
   dnnl_dims_t strides, dilates, pads;
 };
 
+/*
+ * oneDNN asks OpenMP for its threads when a primitive is made and when it runs; with one it starts no parallel region. The
+ * number belongs to the calling thread alone, so that other users of OpenMP in the process see no change.
+ */
 static int one_thread(void) {
   int before = omp_get_max_threads();
   if (before != 1) omp_set_num_threads(1);
@@ -119,19 +133,25 @@ static view tensor(const tare_onednn_conv *c, int argument) { return dnnl_primit
 
 static int weights_argument(tare_pass pass) { return pass == TARE_BACKWARD_WEIGHTS ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS; }
 
-static dnnl_status_t make_primitives(tare_onednn_conv *c, const struct shape *s) {
+/* Chooses oneDNN's implementation; cheap, for the code is generated with the primitive. */
+static dnnl_status_t make_descriptor(tare_onednn_conv *c, const struct shape *s) {
   dnnl_primitive_attr_t attr;
   dnnl_primitive_desc_t hint = NULL;
   dnnl_status_t status = dnnl_primitive_attr_create(&attr);
   if (status != dnnl_success) return status;
   dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-  if (c->pass != TARE_FORWARD) status = make_desc(&hint, c->engine, s, TARE_FORWARD, NULL, NULL);
+  dnnl_primitive_attr_set_fpmath_mode(attr, dnnl_fpmath_mode_strict); /* whatever ONEDNN_DEFAULT_FPMATH_MODE says */
+  if (c->pass != TARE_FORWARD) status = make_desc(&hint, c->engine, s, TARE_FORWARD, NULL, attr);
   if (status == dnnl_success) status = make_desc(&c->desc, c->engine, s, c->pass, hint, attr);
   if (hint) dnnl_primitive_desc_destroy(hint);
   dnnl_primitive_attr_destroy(attr);
-  if (status == dnnl_success) status = dnnl_primitive_create(&c->primitive, c->desc);
+  if (status == dnnl_success) status = dnnl_primitive_desc_query(c->desc, dnnl_query_impl_info_str, 0, &c->name);
+  return status;
+}
+
+static dnnl_status_t make_primitives(tare_onednn_conv *c) {
+  dnnl_status_t status = dnnl_primitive_create(&c->primitive, c->desc);
   if (status != dnnl_success) return status;
-  dnnl_primitive_desc_query(c->desc, dnnl_query_impl_info_str, 0, &c->name);
   view own = tensor(c, weights_argument(c->pass)), scratch = tensor(c, DNNL_ARG_SCRATCHPAD);
   c->weights = dnnl_memory_desc_get_size(own) / sizeof(float);
   c->workspace = (dnnl_memory_desc_get_size(scratch) + 63) / 64 * 16;
@@ -147,7 +167,8 @@ static tare_status status_of(dnnl_status_t status, tare_error *error) {
   return tare_fail(error, TARE_E_LIBRARY, "oneDNN failed with status %d", (int)status);
 }
 
-tare_status tare_onednn_conv_create(const tare_conv_problem *problem, tare_pass pass, tare_onednn_conv **out, tare_error *error) {
+/* `whole`: with the primitives, else only the descriptor, for its name. */
+static tare_status create(const tare_conv_problem *problem, tare_pass pass, int whole, tare_onednn_conv **out, tare_error *error) {
   tare_onednn_conv *c = tare_alloc(1, sizeof *c);
   if (!c) return tare_fail_memory(error, sizeof *c, "a convolution");
   struct shape s;
@@ -155,12 +176,26 @@ tare_status tare_onednn_conv_create(const tare_conv_problem *problem, tare_pass 
   c->pass = pass;
   int before = one_thread();
   dnnl_status_t status = dnnl_engine_create(&c->engine, dnnl_cpu, 0);
-  if (status == dnnl_success) status = describe(problem, &s, &c->plain) ? dnnl_invalid_arguments : make_primitives(c, &s);
+  if (status == dnnl_success) status = describe(problem, &s, &c->plain) ? dnnl_invalid_arguments : make_descriptor(c, &s);
+  if (status == dnnl_success && whole) status = make_primitives(c);
   for (int i = 0; i < TENSORS; i++) layout_free(&s.md[i]);
   threads_back(before);
   if (status == dnnl_success) *out = c;
   else tare_onednn_conv_free(c);
   return status_of(status, error);
+}
+
+tare_status tare_onednn_conv_create(const tare_conv_problem *problem, tare_pass pass, tare_onednn_conv **out, tare_error *error) {
+  return create(problem, pass, 1, out, error);
+}
+
+tare_status tare_onednn_conv_probe(const tare_conv_problem *problem, tare_pass pass, char *name, size_t size, tare_error *error) {
+  tare_onednn_conv *c;
+  tare_status status = create(problem, pass, 0, &c, error);
+  if (status) return status;
+  snprintf(name, size, "%s", c->name);
+  tare_onednn_conv_free(c);
+  return TARE_OK;
 }
 
 void tare_onednn_conv_free(tare_onednn_conv *c) {
@@ -174,7 +209,6 @@ void tare_onednn_conv_free(tare_onednn_conv *c) {
   tare_free(c);
 }
 
-const char *tare_onednn_conv_name(const tare_onednn_conv *c) { return c->name ? c->name : "?"; }
 size_t tare_onednn_conv_weights(const tare_onednn_conv *c) { return c->weights; }
 size_t tare_onednn_conv_workspace(const tare_onednn_conv *c) { return c->workspace; }
 
@@ -197,7 +231,7 @@ static tare_status execute(const tare_onednn_conv *c, dnnl_primitive_t primitive
   for (int i = 0; i < made; i++) dnnl_memory_destroy(list[i].memory);
   if (stream) dnnl_stream_destroy(stream);
   threads_back(before);
-  return status_of(status, NULL);
+  return status == dnnl_success ? TARE_OK : TARE_E_LIBRARY;
 }
 
 static tare_status reorder(const tare_onednn_conv *c, dnnl_primitive_t how, view from, view to, const float *in, float *out) {
@@ -234,7 +268,16 @@ tare_status tare_onednn_sgemm(char transa, char transb, int m, int n, int k, flo
   int before = one_thread();
   dnnl_status_t status = dnnl_sgemm(transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   threads_back(before);
-  return status_of(status, NULL);
+  return status == dnnl_success ? TARE_OK : TARE_E_LIBRARY;
+}
+
+int tare_onednn_lanes(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  unsigned isa = (unsigned)dnnl_get_effective_cpu_isa(); /* a set of bits */
+  return (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : (isa & dnnl_cpu_isa_avx) == dnnl_cpu_isa_avx ? 8 : 4;
+#else
+  return 4;
+#endif
 }
 
 void tare_onednn_version(char *buffer, size_t size) {

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every candidate, every pass, against an independent formula in double. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "conv_helpers.h"
+
+enum { GUARD = 64 }; /* bytes behind each array that nobody may touch */
+
+/* A problem with its data in double and what the formula makes of it. */
+struct example {
+  tare_conv_problem p;
+  double *x, *w, *dy, *bias;
+  naive want;
+};
+
+static struct example example_of(tare_rng *rng, tare_conv_problem p) {
+  size_t nx = count_x(&p), ny = count_y(&p), nw = tare_conv_weights_size(&p);
+  struct example e = {.p = p, .x = random_doubles(rng, nx), .w = random_doubles(rng, nw), .dy = random_doubles(rng, ny),
+                      .bias = random_doubles(rng, (size_t)p.outputs)};
+  e.want = (naive){tare_alloc(ny, 8), tare_alloc(nx, 8), tare_alloc(nw, 8), tare_alloc(ny, 8), tare_alloc(nx, 8), tare_alloc(nw, 8)};
+  naive_passes(&p, e.x, e.w, e.dy, &e.want);
+  return e;
+}
+
+static void example_free(struct example *e) {
+  void *all[] = {e->x, e->w, e->dy, e->bias, e->want.y, e->want.dx, e->want.dw, e->want.y_size, e->want.dx_size, e->want.dw_size};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) tare_free(all[i]);
+}
+
+/* An array of the precision, from doubles or (NULL) full of NaNs or other rubbish, with its guard. */
+static void *array_of(const tare_kernels *k, size_t n, const double *values, int rubbish) {
+  unsigned char *array = tare_alloc(n * k->real + GUARD, 1);
+  memset(array, rubbish, n * k->real + GUARD);
+  if (values) k->narrow(n, values, array);
+  memset(array + n * k->real, 0x5C, GUARD);
+  return array;
+}
+
+static void free_guarded(const tare_kernels *k, void *array, size_t n) {
+  for (size_t i = 0; i < GUARD; i++) assert_int_equal(((unsigned char *)array)[n * k->real + i], 0x5C);
+  tare_free(array);
+}
+
+enum { NANS = 0xFF, JUNK = 0xA5 };
+
+/* One pass of one plan into fresh NaNs; the result in the precision, plain for weights. Its guards are checked. */
+static void *run_pass(const struct example *e, const tare_conv_plan *plan, const tare_kernels *k, tare_pass pass, int with_bias) {
+  const tare_conv_problem *p = &e->p;
+  size_t nx = count_x(p), ny = count_y(p), nw = tare_conv_weights_size(p), no = (size_t)p->outputs;
+  size_t prepared_size = tare_conv_prepared_size(plan), partial_size = tare_conv_partial_size(plan), work_size = tare_conv_workspace_size(plan);
+  void *x = array_of(k, nx, e->x, 0), *w = array_of(k, nw, e->w, 0), *dy = array_of(k, ny, e->dy, 0), *bias = array_of(k, no, e->bias, 0);
+  void *prepared = array_of(k, prepared_size, NULL, NANS), *partial = array_of(k, partial_size, NULL, NANS), *work = array_of(k, work_size, NULL, JUNK);
+  size_t n = pass == TARE_FORWARD ? ny : pass == TARE_BACKWARD_DATA ? nx : nw;
+  void *out = array_of(k, n, NULL, NANS);
+  if (pass != TARE_BACKWARD_WEIGHTS) assert_int_equal(tare_conv_prepare(plan, w, prepared), TARE_OK);
+  if (pass == TARE_FORWARD) assert_int_equal(tare_conv_forward(plan, x, prepared, with_bias ? bias : NULL, out, work), TARE_OK);
+  if (pass == TARE_BACKWARD_DATA) assert_int_equal(tare_conv_backward_data(plan, dy, prepared, out, work), TARE_OK);
+  if (pass == TARE_BACKWARD_WEIGHTS) {
+    assert_int_equal(tare_conv_backward_weights(plan, x, dy, partial, work), TARE_OK);
+    assert_int_equal(tare_conv_finish(plan, partial, out), TARE_OK);
+  }
+  void *arrays[] = {x, w, dy, bias, prepared, partial, work};
+  size_t sizes[] = {nx, nw, ny, no, prepared_size, partial_size, work_size};
+  for (int i = 0; i < 7; i++) free_guarded(k, arrays[i], sizes[i]);
+  for (size_t i = 0; i < GUARD; i++) assert_int_equal(((unsigned char *)out)[n * k->real + i], 0x5C);
+  return out;
+}
+
+/* |got - want| <= tolerance * sum of magnitudes, for each element. */
+static void compare(const struct example *e, const tare_kernels *k, const char *who, tare_pass pass, const void *got, int with_bias, double tolerance) {
+  size_t n = pass == TARE_FORWARD ? count_y(&e->p) : pass == TARE_BACKWARD_DATA ? count_x(&e->p) : tare_conv_weights_size(&e->p);
+  const double *want = pass == TARE_FORWARD ? e->want.y : pass == TARE_BACKWARD_DATA ? e->want.dx : e->want.dw;
+  const double *size = pass == TARE_FORWARD ? e->want.y_size : pass == TARE_BACKWARD_DATA ? e->want.dx_size : e->want.dw_size;
+  double *values = tare_alloc(n, sizeof *values);
+  k->widen(n, got, values);
+  for (size_t i = 0; i < n; i++) {
+    double bias = with_bias && pass == TARE_FORWARD ? e->bias[i % (size_t)e->p.outputs] : 0, error = fabs(values[i] - want[i] - bias);
+    if (error <= tolerance * (size[i] + fabs(bias))) continue;
+    char text[128];
+    tare_conv_problem_text(&e->p, text, sizeof text);
+    fail_msg("%s, %s, pass %d, element %zu: %.9g, expected %.9g", text, who, (int)pass, i, values[i], want[i] + bias);
+  }
+  tare_free(values);
+}
+
+/* 1 if the candidate accepts. */
+static int check_candidate(const struct example *e, const tare_candidate *how, tare_precision precision, tare_pass pass, int with_bias) {
+  const tare_kernels *k = tare_kernels_get(precision);
+  tare_conv_plan *plan = NULL;
+  tare_error error;
+  tare_status status = tare_conv_plan_create(&e->p, precision, (int)pass, how->name, &plan, &error);
+  if (status) {
+    assert_int_equal(status, TARE_E_UNSUPPORTED);
+    assert_null(plan);
+    return 0;
+  }
+  double tolerance = precision == TARE_F64 ? 1e-13 : how == &tare_candidate_reference ? 1.2e-7 : 2e-6;
+  void *once = run_pass(e, plan, k, pass, with_bias), *again = run_pass(e, plan, k, pass, with_bias);
+  size_t n = pass == TARE_FORWARD ? count_y(&e->p) : pass == TARE_BACKWARD_DATA ? count_x(&e->p) : tare_conv_weights_size(&e->p);
+  compare(e, k, how->name, pass, once, with_bias, tolerance);
+  assert_memory_equal(once, again, n * k->real);
+  tare_free(once);
+  tare_free(again);
+  tare_conv_plan_free(plan);
+  return 1;
+}
+
+static void check_all(const struct example *e, int accepted[3], int with_bias) {
+  for (int pass = 1; pass <= 4; pass *= 2) {
+    for (int i = 0; tare_candidates[i]; i++) accepted[i] += check_candidate(e, tare_candidates[i], TARE_F32, (tare_pass)pass, with_bias);
+    assert_true(check_candidate(e, &tare_candidate_reference, TARE_F64, (tare_pass)pass, with_bias));
+    assert_true(check_candidate(e, &tare_candidate_reference, TARE_F32, (tare_pass)pass, with_bias));
+  }
+}
+
+static void random_problems_agree_with_the_formula(void **state) {
+  (void)state;
+  tare_rng rng;
+  tare_rng_init(&rng, 5, 0);
+  int accepted[3] = {0};
+  for (int i = 0; i < 250; i++) {
+    struct example e = example_of(&rng, random_problem(&rng, 4e5));
+    check_all(&e, accepted, i % 2);
+    example_free(&e);
+  }
+  for (int i = 0; i < 3; i++) assert_true(accepted[i] > 250); /* of 750: none declines without need */
+}
+
+/* Shapes with a weak spot each: several chunks of patches, a border wider than the filter, kernel as large as the image, every tail. */
+static const char *const chosen[] = {
+  "n2c1h48o8k15",        "n1c3h40w33o5k15p7_reflect", "n2c1h64o3k31p15_edge", "n1c2h9w30o33k9x3p0x1",  "g13n2c13h11o26k5p2",
+  "n1c1h5o1k3p7",        "n2c7h6o13k6s3",             "n1c8h30o16k3s2p1d2",   "n1c1h2o1k1p1_reflect",  "n3c33h1o7k1",
+  "g3n1c9h8w5o6k3p6_edge", "n1c16h4w21o8k4x21",       "n8c13h1o10k1",         "g7n1c7h20o7k19p9_reflect", "n1c1h1o1k1p3_edge",
+};
+
+static void chosen_problems_agree_with_the_formula(void **state) {
+  (void)state;
+  tare_rng rng;
+  tare_rng_init(&rng, 6, 0);
+  for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++) {
+    tare_conv_problem p;
+    tare_error error = {.message = ""};
+    if (tare_conv_problem_parse(chosen[i], &p, &error)) fail_msg("%s", error.message);
+    struct example e = example_of(&rng, p);
+    check_all(&e, (int[3]){0}, 1);
+    example_free(&e);
+  }
+}
+
+static double dot_of(const tare_kernels *k, size_t n, const void *a, const double *b) {
+  double *values = tare_alloc(n, sizeof *values), sum = 0;
+  k->widen(n, a, values);
+  for (size_t i = 0; i < n; i++) sum += values[i] * b[i];
+  tare_free(values);
+  return sum;
+}
+
+/* <dy, conv(x, w)> = <dx, x> = <dw, w>, with one plan for the three passes. */
+static void backward_passes_are_adjoint(void **state) {
+  (void)state;
+  tare_rng rng;
+  tare_rng_init(&rng, 7, 0);
+  for (int i = 0; i < 100; i++) {
+    tare_conv_problem p = random_problem(&rng, 3e5);
+    struct example e = example_of(&rng, p);
+    tare_precision precision = i % 2 ? TARE_F64 : TARE_F32;
+    const tare_kernels *k = tare_kernels_get(precision);
+    tare_conv_plan *plan;
+    assert_int_equal(tare_conv_plan_create(&p, precision, 7, NULL, &plan, NULL), TARE_OK);
+    void *y = run_pass(&e, plan, k, TARE_FORWARD, 0), *dx = run_pass(&e, plan, k, TARE_BACKWARD_DATA, 0);
+    void *dw = run_pass(&e, plan, k, TARE_BACKWARD_WEIGHTS, 0);
+    double size = 0, a = dot_of(k, count_y(&p), y, e.dy), b = dot_of(k, count_x(&p), dx, e.x), c = dot_of(k, tare_conv_weights_size(&p), dw, e.w);
+    for (size_t j = 0; j < count_y(&p); j++) size += e.want.y_size[j] * fabs(e.dy[j]);
+    double tolerance = (precision == TARE_F64 ? 1e-14 : 1e-6) * size;
+    assert_true(fabs(a - b) <= tolerance && fabs(a - c) <= tolerance);
+    tare_free(y);
+    tare_free(dx);
+    tare_free(dw);
+    tare_conv_plan_free(plan);
+    example_free(&e);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(random_problems_agree_with_the_formula),
+    cmocka_unit_test(chosen_problems_agree_with_the_formula),
+    cmocka_unit_test(backward_passes_are_adjoint),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
