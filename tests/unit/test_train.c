@@ -286,8 +286,8 @@ static void mean_squared_error_finds_a_filter(void **state) {
   for (size_t i = 0; i < 2; i++) {
     toy data = {.kernel = kernel}, test = {.kernel = kernel};
     tare_net *net = new_net(lines[i], 2, 4);
-    tare_train_options options = defaults(300);
-    options.lr = 0.05;
+    tare_train_options options = defaults(400);
+    options.lr = 0.1;
     options.schedule = "cosine";
     options.loss = TARE_LOSS_MSE;
     tare_eval_result score;
