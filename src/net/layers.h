@@ -61,7 +61,7 @@ tare_status tare_conv_add_trained(tare_net *net, const tare_item *item, const ta
                                   tare_error *error);
 /* The problem of `outputs` filters with the item's sizes on the chain so far. */
 tare_conv_problem tare_conv_problem_of(const tare_net *net, const tare_item *item, int outputs, int groups);
-/* A short shard fills its plan with zero images: the same plan, the same bits. */
+/* A short shard fills its plan with zero images: the same plan, the same bits. x and dy both: 0 times what was left there could be NaN. */
 void tare_conv_clear_rest(const tare_net *net, void *array, size_t image_size, int shard);
 /* Every worker's scratch memory is at least so large. */
 tare_status tare_net_need_scratch(tare_net *net, size_t bytes, tare_error *error);

@@ -99,6 +99,20 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
   tare_free(images);
 }
 
+static void what_a_larger_batch_left_behind_does_not_count(void **state) {
+  (void)state;
+  tare_net_options o = options_of(2);
+  float *images = make_images(BATCH, 2, 1, 5);
+  tare_net *fresh = started(whole, &o, images, BATCH), *used = started(whole, &o, images, BATCH);
+  pass(used, images, BATCH, 0);
+  pass(used, images, 11, 1);
+  pass(fresh, images, 11, 1);
+  assert_memory_equal(tare_net_gradients(fresh), tare_net_gradients(used), tare_net_parameter_count(fresh) * sizeof(float));
+  tare_net_free(fresh);
+  tare_net_free(used);
+  tare_free(images);
+}
+
 static void evaluation_takes_each_image_by_itself(void **state) {
   (void)state;
   tare_net_options o = options_of(1);
@@ -523,6 +537,7 @@ static void wrong_use_is_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
+    cmocka_unit_test(what_a_larger_batch_left_behind_does_not_count),
     cmocka_unit_test(evaluation_takes_each_image_by_itself),
     cmocka_unit_test(bases_start_with_a_response_of_variance_1),
     cmocka_unit_test(coefficients_do_not_feel_the_scale_of_the_pixels),
