@@ -251,7 +251,7 @@ static void pooling(const tare_kernels *k, tare_rng *rng) {
 }
 
 static void global_means(const tare_kernels *k, tare_rng *rng) {
-  int images = 1 + (int)below(rng, 4), positions = 1 + (int)below(rng, 90), c = 1 + (int)below(rng, 20);
+  int images = 1 + (int)below(rng, 4), positions = 1 + (int)below(rng, 200), c = 1 + (int)below(rng, 80);
   size_t n = (size_t)(images * positions * c), m = (size_t)(images * c);
   numbers x = make(k, rng, n, 2), y = make(k, NULL, m, 0), dy = make(k, rng, m, 0), dx = make(k, NULL, n, 0), rest = make(k, NULL, n, 0);
   numbers scratch = make(k, NULL, (size_t)c, 0);

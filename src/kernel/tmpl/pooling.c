@@ -70,9 +70,18 @@ void NAME(avgpool_backward)(int images, int h, int w, int c, int k, int stride, 
     }
 }
 
+enum { LANES = 64 };
+
+/* Few channels do not fill a vector: sums of LANES / c pixels side by side, then put together. */
 static void means_of(int positions, int c, const REAL *restrict x, REAL *restrict means) {
+  REAL sums[LANES] = {0};
+  int fold = c < LANES ? LANES / c : 0, wide = fold ? positions / fold * fold : 0;
+  for (int i = 0; i < wide; i += fold)
+    for (int j = 0; j < fold * c; j++) sums[j] += x[(size_t)i * c + j];
   memset(means, 0, sizeof(REAL) * (size_t)c);
-  for (int i = 0; i < positions; i++)
+  for (int i = 0; i < fold; i++)
+    for (int ch = 0; ch < c; ch++) means[ch] += sums[i * c + ch];
+  for (int i = wide; i < positions; i++)
     for (int ch = 0; ch < c; ch++) means[ch] += x[(size_t)i * c + ch];
   for (int ch = 0; ch < c; ch++) means[ch] /= (REAL)positions;
 }
@@ -91,13 +100,22 @@ void NAME(gap_backward)(int images, int positions, int c, const void *dy, void *
   }
 }
 
+static void subtract(int positions, int c, const REAL *x, const REAL *mean, REAL *y) {
+  REAL wide[LANES];
+  int fold = c < LANES ? LANES / c : 0, i = 0;
+  for (int j = 0; j < fold * c; j++) wide[j] = mean[j % c];
+  for (; fold && i + fold <= positions; i += fold) {
+#pragma GCC ivdep
+    for (int j = 0; j < fold * c; j++) y[(size_t)i * c + j] = x[(size_t)i * c + j] - wide[j];
+  }
+  for (; i < positions; i++)
+    for (int ch = 0; ch < c; ch++) y[(size_t)i * c + ch] = x[(size_t)i * c + ch] - mean[ch];
+}
+
 void NAME(image_mean)(int images, int positions, int c, const void *x, void *y, void *means) {
-  const REAL *mean = means;
   for (int i = 0; i < images; i++) {
     const REAL *in = (const REAL *)x + (size_t)i * positions * c;
-    REAL *out = (REAL *)y + (size_t)i * positions * c;
     means_of(positions, c, in, means);
-    for (int p = 0; p < positions; p++)
-      for (int ch = 0; ch < c; ch++) out[(size_t)p * c + ch] = in[(size_t)p * c + ch] - mean[ch];
+    subtract(positions, c, in, means, (REAL *)y + (size_t)i * positions * c);
   }
 }
