@@ -7,8 +7,6 @@
 #include "base/error.h"
 #include "basis/basis.h"
 
-enum { LANES = 16 }; /* tables of the DCT are padded to this, as tmpl/transform.c reads them */
-
 void tare_dct_matrix(int n, double *matrix) {
   for (int k = 0; k < n; k++)
     for (int i = 0; i < n; i++) /* the angle is reduced exactly, in integers: symmetry then holds to the last bit */
@@ -23,11 +21,12 @@ static void *copy_of(const void *data, size_t bytes, int *failed) {
 }
 
 static void add_axis(tare_axis *axis, int size, int *failed) {
-  int half = (size + 1) / 2, pad = (half + LANES - 1) / LANES * LANES;
+  int half = (size + 1) / 2, pad = (half + TARE_AXIS_GRAIN - 1) / TARE_AXIS_GRAIN * TARE_AXIS_GRAIN;
   double *all = tare_alloc((size_t)size * (size_t)size, sizeof *all), *table[4];
   for (int i = 0; i < 4; i++) table[i] = tare_alloc((size_t)half * (size_t)pad, sizeof **table);
-  *axis = (tare_axis){.size = size, .half = half, .pad = pad, .matrix = all, .even = table[0], .odd = table[1], .even_t = table[2], .odd_t = table[3]};
+  *axis = (tare_axis){.size = size, .half = half, .pad = pad, .even = table[0], .odd = table[1], .even_t = table[2], .odd_t = table[3]};
   if (!all || !table[0] || !table[1] || !table[2] || !table[3]) {
+    tare_free(all);
     *failed = 1;
     return;
   }
@@ -37,6 +36,7 @@ static void add_axis(tare_axis *axis, int size, int *failed) {
       table[k & 1][k / 2 * pad + i] = all[k * size + i];
       table[2 + (k & 1)][i * pad + k / 2] = all[k * size + i];
     }
+  tare_free(all);
 }
 
 void tare_builder_init(tare_builder *b, const tare_constraint *constraint, int transform) {
@@ -60,7 +60,7 @@ static void clear(tare_operator *op) {
   for (int i = 0; i < op->denses; i++) drop(op->dense[i].index), drop(op->dense[i].coefficient), drop(op->dense[i].matrix);
   for (int d = 0; d < 3; d++) {
     const tare_axis *a = &op->axis[d];
-    drop(a->matrix), drop(a->even), drop(a->odd), drop(a->even_t), drop(a->odd_t);
+    drop(a->even), drop(a->odd), drop(a->even_t), drop(a->odd_t);
   }
   drop(op->run), drop(op->block), drop(op->dense), drop(op->scale), drop(op->offset);
   memset(op, 0, sizeof *op);
@@ -135,7 +135,6 @@ static const void *converted(const void *data, size_t count, tare_precision prec
 
 static void convert_axis(tare_axis *to, const tare_axis *from, tare_precision precision, int *failed) {
   size_t table = (size_t)from->half * (size_t)from->pad;
-  to->matrix = converted(from->matrix, (size_t)from->size * (size_t)from->size, precision, failed);
   to->even = converted(from->even, table, precision, failed);
   to->odd = converted(from->odd, table, precision, failed);
   to->even_t = converted(from->even_t, table, precision, failed);

@@ -17,10 +17,11 @@ typedef struct tare_block { int size, rank; const int *index; const void *left, 
 /* u[index] += G t[coefficient]; matrix holds `size` rows of `columns` REALs. */
 typedef struct tare_dense { int size, columns; const int *index, *coefficient; const void *matrix; } tare_dense;
 
-/* One axis of the DCT: matrix[k][i] = c_k cos(pi (i + 1/2) k / n), orthonormal; REAL. */
+enum { TARE_AXIS_GRAIN = 4 }; /* outputs of a DCT that are computed together */
+
+/* One axis of the DCT: D[k][i] = c_k cos(pi (i + 1/2) k / n), orthonormal; REAL. */
 typedef struct tare_axis {
-  int size, half, pad;      /* half = ceil(size / 2), pad = half rounded up to whole vectors */
-  const void *matrix;       /* size x size */
+  int size, half, pad;      /* half = ceil(size / 2), pad = half rounded up to TARE_AXIS_GRAIN */
   const void *even, *odd;   /* rows k = 0, 2, ... and 1, 3, ...; columns i < half, padded with 0 to `pad` */
   const void *even_t, *odd_t; /* their transposes: rows i < half, columns k/2 padded with 0 to `pad` */
 } tare_axis;

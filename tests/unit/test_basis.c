@@ -121,7 +121,7 @@ static void solves(const tare_basis *b, const tare_constraint *c, const tare_cov
 
 static void float_agrees(const tare_basis *b, const tare_constraint *c, const tare_covariance *m) {
   (void)c, (void)m;
-  enum { UNITS = 5 };
+  enum { UNITS = 21 }; /* whole groups of any vector width, and a rest */
   size_t n = (size_t)tare_basis_taps(b), f = (size_t)tare_basis_coefficients(b);
   double *t = random_array(UNITS * f, 4), *w = malloc(sizeof *w * UNITS * n), *g = malloc(sizeof *g * (UNITS * f + 1));
   float *tf = malloc(sizeof *tf * (UNITS * f + 1)), *wf = malloc(sizeof *wf * UNITS * n), *gf = malloc(sizeof *gf * (UNITS * f + 1)), *again = malloc(sizeof *wf * UNITS * n);
@@ -201,6 +201,28 @@ static void reflections_leave_most_frequencies_alone(void **state) {
     assert_int_equal(tare_constraint_create(rules[i], &shape, 0, &c, NULL), TARE_OK);
     assert_int_equal(tare_basis_create(c, "spectral", NULL, &b, NULL), TARE_OK);
     assert_int_equal(b->f32->blocks + b->f32->denses, 0);
+    tare_basis_free(b);
+    tare_constraint_free(c);
+  }
+}
+
+/* H is as many reflections as the rule has rows, in parts of the coordinates, and never a dense block: O(n m). */
+static void a_rule_costs_as_many_reflections_as_rows(void **state) {
+  (void)state;
+  tare_filter_shape shape = {2, {31, 31}, 1};
+  static const struct { const char *rule; int rows; } rules[] = {{"bayar", 2}, {"order=2", 6}, {"order=4", 15}};
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+    tare_constraint *c;
+    tare_basis *b;
+    assert_int_equal(tare_constraint_create(rules[i].rule, &shape, 0, &c, NULL), TARE_OK);
+    assert_int_equal(tare_constraint_rows(c), rules[i].rows);
+    assert_int_equal(tare_basis_create(c, "spectral", NULL, &b, NULL), TARE_OK);
+    assert_int_equal(b->f32->denses, 0);
+    int reflections = 0, kept = 0;
+    for (int k = 0; k < b->f32->blocks; k++) reflections += b->f32->block[k].rank;
+    for (int r = 0; r < b->f32->runs; r++) kept += b->f32->run[r].length;
+    assert_true(reflections > 0 && reflections <= rules[i].rows); /* a coordinate that a row fixes alone needs none */
+    assert_int_equal(kept, 31 * 31 - rules[i].rows); /* every coefficient stands on a frequency */
     tare_basis_free(b);
     tare_constraint_free(c);
   }
@@ -290,6 +312,7 @@ int main(void) {
     cmocka_unit_test(scales_and_conditions),
     cmocka_unit_test(a_sum_rule_gives_the_scaled_dct),
     cmocka_unit_test(reflections_leave_most_frequencies_alone),
+    cmocka_unit_test(a_rule_costs_as_many_reflections_as_rows),
     cmocka_unit_test(the_order_of_conditions),
     cmocka_unit_test(measured_is_the_mean_over_patches),
     cmocka_unit_test(wrong_use),

@@ -1,200 +1,255 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The operators of the bases, unit by unit, so that a unit stays in the L1 cache.
- * The 2-D DCT is two small matrix products that use D[k][n-1-i] = (-1)^k D[k][i]:
- * even and odd k apart, over half the taps: half the multiplications (doc/maths.md).
+ * The operators of the bases, LANES units at a time: element l of a vector belongs to unit l. Every step is then
+ * plain vector arithmetic, whatever the rule couples and whatever the shape, and a unit's
+ * bits do not depend on its neighbours. Units are transposed on the way in and out.
  */
-#include <string.h>
-
 #include "kernel/tmpl/body.h"
 
-enum { LANES = 8, FAST = 64 }; /* the fast DCT does 2-D slices up to FAST x FAST */
-typedef REAL vec __attribute__((vector_size(LANES * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+#if defined(__AVX512F__)
+enum { BYTES = 64, LINES = 4 };
+#elif defined(__AVX__)
+enum { BYTES = 32, LINES = 3 };
+#else
+enum { BYTES = 16, LINES = 2 };
+#endif
+enum { LANES = BYTES / sizeof(REAL), OUTPUTS = TARE_AXIS_GRAIN };
+typedef REAL vec __attribute__((vector_size(BYTES), may_alias));
+typedef REAL loose __attribute__((vector_size(BYTES), aligned(sizeof(REAL)), may_alias)); /* in the caller's arrays */
+#define INLINE static inline __attribute__((always_inline))
 
-/* acc[r][0..1] = sum over a < count of x[r * xr + a * xa] * y[a * ya .. +15]: `rows` at a time, a constant. */
-static inline __attribute__((always_inline)) void multiply(int rows, int count, const REAL *x, int xr, int xa, const REAL *y, int ya, vec acc[][2]) {
-  for (int r = 0; r < rows; r++) acc[r][0] = acc[r][1] = (vec){0};
-  for (int a = 0; a < count; a++, y += ya) {
-    vec y0 = *(const vec *)y, y1 = *(const vec *)(y + LANES);
+/* LOW(a, b) = a0 b0 a1 b1 ... of the first halves, HIGH of the second. */
+#define ZIP_2(from) from, from + 2
+#define ZIP_4(from) from, from + 4, from + 1, from + 5
+#define ZIP_8(from) from, from + 8, from + 1, from + 9, from + 2, from + 10, from + 3, from + 11
+#define ZIP_16(from)                                                                                                                  \
+  from, from + 16, from + 1, from + 17, from + 2, from + 18, from + 3, from + 19, from + 4, from + 20, from + 5, from + 21, from + 6, \
+    from + 22, from + 7, from + 23
+#if defined(__AVX512F__)
+#define ZIP ZIP_16
+#elif defined(__AVX__)
+#define ZIP ZIP_8
+#elif defined(TARE_KERNEL_DOUBLE)
+#define ZIP ZIP_2
+#else
+#define ZIP ZIP_4
+#endif
+
+/* A LANES x LANES block transposed: log2 LANES perfect shuffles of its rows and columns. */
+INLINE void flip(vec *a) {
 #pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) {
-      REAL s = x[r * xr + a * xa];
-      acc[r][0] += s * y0;
-      acc[r][1] += s * y1;
+  for (int step = 1; step < LANES; step *= 2) {
+    vec b[LANES];
+#pragma GCC unroll 8
+    for (int i = 0; i < LANES / 2; i++) {
+      b[2 * i] = __builtin_shufflevector(a[i], a[i + LANES / 2], ZIP(0));
+      b[2 * i + 1] = __builtin_shufflevector(a[i], a[i + LANES / 2], ZIP(LANES / 2));
     }
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) a[i] = b[i];
   }
 }
 
-/* z[r * zr .. ] (columns a multiple of 16) = sum_a x[r * xr + a * xa] y[a * ya ..], for r < rows. */
-static void product(int rows, int count, int columns, const REAL *x, int xr, int xa, const REAL *y, int ya, REAL *z, int zr) {
-  vec acc[4][2];
-  for (int c = 0; c < columns; c += 2 * LANES) {
-    int r = 0;
-    for (; r + 4 <= rows; r += 4) {
-      multiply(4, count, x + r * xr, xr, xa, y + c, ya, acc);
-      for (int i = 0; i < 4; i++)
-        for (int h = 0; h < 2; h++) *(vec *)(z + (r + i) * zr + c + h * LANES) = acc[i][h];
+/* A run of `lanes` units, `stride` apart, to vectors; lanes that are missing repeat the last unit. The last block of a run overlaps the one before. */
+static void pack(const tare_run *run, const REAL *from, size_t stride, int lanes, vec *x) {
+  const REAL *row[LANES];
+  for (int l = 0; l < LANES; l++) row[l] = from + (size_t)(l < lanes ? l : lanes - 1) * stride + run->coefficient;
+  x += run->coordinate;
+  for (int j = 0; j < run->length && run->length >= LANES; j += LANES) {
+    int at = j + LANES <= run->length ? j : run->length - LANES;
+    vec a[LANES];
+    for (int l = 0; l < LANES; l++) a[l] = *(const loose *)(row[l] + at);
+    flip(a);
+    for (int l = 0; l < LANES; l++) x[at + l] = a[l];
+  }
+  for (int j = 0; j < run->length && run->length < LANES; j++)
+    for (int l = 0; l < LANES; l++) x[j][l] = row[l][j];
+}
+
+/* The way back, with `offset` (or NULL) added. */
+static void unpack(const tare_run *run, const vec *x, const REAL *offset, int lanes, REAL *to, size_t stride) {
+  to += run->coefficient;
+  x += run->coordinate;
+  for (int j = 0; j < run->length && run->length >= LANES; j += LANES) {
+    int at = j + LANES <= run->length ? j : run->length - LANES;
+    vec a[LANES], add = {0};
+    if (offset) add = *(const loose *)(offset + at);
+    for (int l = 0; l < LANES; l++) a[l] = x[at + l];
+    flip(a);
+    if (lanes == LANES)
+      for (int l = 0; l < LANES; l++) *(loose *)(to + (size_t)l * stride + at) = a[l] + add;
+    else
+      for (int l = 0; l < lanes; l++) *(loose *)(to + (size_t)l * stride + at) = a[l] + add;
+  }
+  for (int j = 0; j < run->length && run->length < LANES; j++)
+    for (int l = 0; l < lanes; l++) to[(size_t)l * stride + j] = x[j][l] + (offset ? offset[j] : 0);
+}
+
+/* acc[r][c] = sum over a < count of table[a * pad + r] * in[a * lines + c]. */
+INLINE void multiply(int lines, int count, const REAL *table, int pad, const vec *in, vec acc[OUTPUTS][LINES]) {
+  for (int r = 0; r < OUTPUTS; r++)
+    for (int c = 0; c < lines; c++) acc[r][c] = (vec){0};
+  for (int a = 0; a < count; a++, table += pad, in += lines)
+#pragma GCC unroll 8
+    for (int r = 0; r < OUTPUTS; r++)
+#pragma GCC unroll 8
+      for (int c = 0; c < lines; c++) acc[r][c] += table[r] * in[c];
+}
+
+/*
+ * `lines` lines of an axis, `gap` apart, elements `step` apart, in place. D[k][n-1-i] = (-1)^k D[k][i]: even k
+ * need the sums of mirrored taps, odd k the differences, half the multiplications (doc/maths.md).
+ */
+INLINE void forward(int lines, const tare_axis *axis, vec *x, int step, int gap) {
+  int n = axis->size, half = axis->half, odds = n - half;
+  vec even[half * lines], odd[half * lines], acc[OUTPUTS][LINES];
+  for (int i = 0; i < odds; i++)
+    for (int c = 0; c < lines; c++) {
+      vec first = x[i * step + c * gap], last = x[(n - 1 - i) * step + c * gap];
+      even[i * lines + c] = first + last;
+      odd[i * lines + c] = first - last;
     }
-    for (; r < rows; r++) {
-      multiply(1, count, x + r * xr, xr, xa, y + c, ya, acc);
-      for (int h = 0; h < 2; h++) *(vec *)(z + r * zr + c + h * LANES) = acc[0][h];
-    }
+  for (int c = 0; c < lines && odds < half; c++) even[odds * lines + c] = x[odds * step + c * gap];
+  for (int k = 0; k < half; k += OUTPUTS) {
+    multiply(lines, half, (const REAL *)axis->even_t + k, axis->pad, even, acc);
+    for (int r = 0; r < OUTPUTS && k + r < half; r++)
+      for (int c = 0; c < lines; c++) x[2 * (k + r) * step + c * gap] = acc[r][c];
+    multiply(lines, odds, (const REAL *)axis->odd_t + k, axis->pad, odd, acc);
+    for (int r = 0; r < OUTPUTS && k + r < odds; r++)
+      for (int c = 0; c < lines; c++) x[(2 * (k + r) + 1) * step + c * gap] = acc[r][c];
   }
 }
 
-static int padded(int n) { return (n + 2 * LANES - 1) / (2 * LANES) * (2 * LANES); }
-
-/* Coefficients u (k0 x k1) to taps, in place: first along rows (columns axis), then down columns. */
-static void dct_inverse(const tare_axis *rows, const tare_axis *columns, REAL *u) {
-  int n0 = rows->size, n1 = columns->size, width = padded(n1), odd1 = n1 - columns->half, odd0 = n0 - rows->half;
-  REAL e[FAST * FAST], o[FAST * FAST], y[FAST * FAST];
-  product(n0, columns->half, columns->pad, u, n1, 2, columns->even, columns->pad, e, columns->pad);
-  product(n0, odd1, columns->pad, u + 1, n1, 2, columns->odd, columns->pad, o, columns->pad);
-  for (int r = 0; r < n0; r++) {
-    const REAL *er = e + r * columns->pad, *or = o + r * columns->pad;
-    REAL *yr = y + r * width;
-    for (int j = 0; j < columns->half; j++) yr[j] = er[j] + or[j];
-    for (int j = columns->half; j < n1; j++) yr[j] = er[n1 - 1 - j] - or[n1 - 1 - j];
-    for (int j = n1; j < width; j++) yr[j] = 0;
-  }
-  product(rows->half, rows->half, width, rows->even, 1, rows->pad, y, 2 * width, e, width);
-  product(rows->half, odd0, width, rows->odd, 1, rows->pad, y + width, 2 * width, o, width);
-  for (int i = 0; i < rows->half; i++) {
-    const REAL *ei = e + i * width, *oi = o + i * width;
-    REAL *top = u + i * n1, *bottom = u + (n0 - 1 - i) * n1;
-    for (int j = 0; j < n1; j++) {
-      REAL sum = ei[j] + oi[j], difference = ei[j] - oi[j];
-      if (bottom != top) bottom[j] = difference;
-      top[j] = sum;
-    }
-  }
-}
-
-/* Its adjoint, taps to coefficients, in place. */
-static void dct_forward(const tare_axis *rows, const tare_axis *columns, REAL *u) {
-  int n0 = rows->size, n1 = columns->size, width = padded(n1), odd1 = n1 - columns->half, odd0 = n0 - rows->half;
-  REAL e[FAST * FAST], o[FAST * FAST], y[FAST * FAST];
-  for (int i = 0; i < rows->half; i++) {
-    const REAL *top = u + i * n1, *bottom = u + (n0 - 1 - i) * n1;
-    REAL *ei = e + i * width, *oi = o + i * width;
-    int middle = bottom == top;
-    for (int j = 0; j < n1; j++) {
-      ei[j] = middle ? top[j] : top[j] + bottom[j];
-      oi[j] = middle ? 0 : top[j] - bottom[j];
-    }
-    for (int j = n1; j < width; j++) ei[j] = oi[j] = 0;
-  }
-  product(rows->half, rows->half, width, rows->even_t, 1, rows->pad, e, width, y, 2 * width);
-  product(odd0, odd0, width, rows->odd_t, 1, rows->pad, o, width, y + width, 2 * width);
-  for (int r = 0; r < n0; r++) { /* fold the columns: e, o become n0 x pad */
-    const REAL *yr = y + r * width;
-    REAL *er = e + r * columns->pad, *or = o + r * columns->pad;
-    for (int j = 0; j < odd1; j++) {
-      er[j] = yr[j] + yr[n1 - 1 - j];
-      or[j] = yr[j] - yr[n1 - 1 - j];
-    }
-    if (odd1 < columns->half) er[odd1] = yr[odd1];
-  }
-  product(n0, columns->half, columns->pad, e, columns->pad, 1, columns->even_t, columns->pad, y, columns->pad);
-  for (int r = 0; r < n0; r++)
-    for (int k = 0; k < columns->half; k++) u[r * n1 + 2 * k] = y[r * columns->pad + k];
-  product(n0, odd1, columns->pad, o, columns->pad, 1, columns->odd_t, columns->pad, y, columns->pad);
-  for (int r = 0; r < n0; r++)
-    for (int k = 0; k < odd1; k++) u[r * n1 + 2 * k + 1] = y[r * columns->pad + k];
-}
-
-/* Any number of axes of any size: one axis at a time. inverse: coefficients to taps. */
-static void dct_any(const tare_operator *op, int inverse, REAL *u) {
-  int n = 1, inner = 1;
-  for (int d = 0; d < op->dims; d++) n *= op->axis[d].size;
-  REAL line[n];
-  for (int d = op->dims - 1; d >= 0; inner *= op->axis[d].size, d--) {
-    int size = op->axis[d].size;
-    const REAL *m = op->axis[d].matrix;
-    int step_k = inverse ? size : 1, step_i = inverse ? 1 : size;
-    for (int at = 0; at < n; at += size * inner)
-      for (int in = 0; in < inner; in++) {
-        for (int i = 0; i < size; i++) {
-          REAL sum = 0;
-          for (int k = 0; k < size; k++) sum += m[k * step_k + i * step_i] * u[at + k * inner + in];
-          line[i] = sum;
-        }
-        for (int i = 0; i < size; i++) u[at + i * inner + in] = line[i];
+INLINE void inverse(int lines, const tare_axis *axis, vec *x, int step, int gap) {
+  int n = axis->size, half = axis->half, odds = n - half;
+  vec even[half * lines], odd[half * lines], sum[OUTPUTS][LINES], other[OUTPUTS][LINES];
+  for (int k = 0; k < n; k++)
+    for (int c = 0; c < lines; c++) (k & 1 ? odd : even)[k / 2 * lines + c] = x[k * step + c * gap];
+  for (int i = 0; i < half; i += OUTPUTS) {
+    multiply(lines, half, (const REAL *)axis->even + i, axis->pad, even, sum);
+    multiply(lines, odds, (const REAL *)axis->odd + i, axis->pad, odd, other);
+    for (int r = 0; r < OUTPUTS && i + r < half; r++)
+      for (int c = 0; c < lines; c++) {
+        x[(n - 1 - i - r) * step + c * gap] = sum[r][c] - other[r][c];
+        x[(i + r) * step + c * gap] = sum[r][c] + other[r][c]; /* the middle of an odd n: other is 0 */
       }
   }
 }
 
-static void transform(const tare_operator *op, int inverse, REAL *u) {
-  int n = op->taps / op->slices;
-  int fast = op->dims == 2 && op->axis[0].size <= FAST && op->axis[1].size <= FAST && op->axis[0].size > 1 && op->axis[1].size > 1;
-  for (int s = 0; s < op->slices; s++, u += n) {
-    if (!fast) dct_any(op, inverse, u);
-    else if (inverse) dct_inverse(&op->axis[0], &op->axis[1], u);
-    else dct_forward(&op->axis[0], &op->axis[1], u);
+static void forward_lines(const tare_axis *axis, int lines, vec *x, int step, int gap) {
+  int line = 0;
+  for (; line + LINES <= lines; line += LINES) forward(LINES, axis, x + line * gap, step, gap);
+  for (; line < lines; line++) forward(1, axis, x + line * gap, step, gap);
+}
+
+static void inverse_lines(const tare_axis *axis, int lines, vec *x, int step, int gap) {
+  int line = 0;
+  for (; line + LINES <= lines; line += LINES) inverse(LINES, axis, x + line * gap, step, gap);
+  for (; line < lines; line++) inverse(1, axis, x + line * gap, step, gap);
+}
+
+/* Every slice, one axis at a time. Lines of the last axis follow each other; those of another lie side by side, in `n / (size * inner)` blocks. */
+static void transform(const tare_operator *op, void (*lines)(const tare_axis *, int, vec *, int, int), vec *x) {
+  for (int d = op->dims - 1, inner = 1; d >= 0; inner *= op->axis[d].size, d--) {
+    const tare_axis *axis = &op->axis[d];
+    if (inner == 1) lines(axis, op->taps / axis->size, x, 1, axis->size);
+    else
+      for (int at = 0; at < op->taps; at += axis->size * inner) lines(axis, inner, x + at, inner, 1);
   }
 }
 
-/* u[index] -= a' b: a_q = right_q . u, then left_q a_q taken off. */
-static void update(const tare_block *b, const REAL *left, const REAL *right, REAL *u) {
-  REAL part[b->size], amount[b->rank];
-  for (int i = 0; i < b->size; i++) part[i] = u[b->index[i]];
-  for (int q = 0; q < b->rank; q++) {
-    const REAL *row = right + q * b->size;
-    vec sums = {0};
-    int i = 0;
-    for (; i + LANES <= b->size; i += LANES) sums += *(const vec *)(row + i) * *(const vec *)(part + i);
-    REAL sum = 0;
-    for (int l = 0; l < LANES; l++) sum += sums[l];
-    for (; i < b->size; i++) sum += row[i] * part[i];
-    amount[q] = sum;
+/* amount[r] = row r of `rows` . x; x -= amount[r] row r: `count` rows, a constant, at a time. */
+INLINE void dot(int count, const tare_block *b, const REAL *rows, const vec *x, vec *amount) {
+  vec acc[4] = {{0}};
+  for (int i = 0; i < b->size; i++) {
+    vec v = x[b->index[i]];
+#pragma GCC unroll 4
+    for (int r = 0; r < count; r++) acc[r] += rows[r * b->size + i] * v;
   }
-  for (int q = 0; q < b->rank; q++)
-    for (int i = 0; i < b->size; i++) part[i] -= amount[q] * left[q * b->size + i];
-  for (int i = 0; i < b->size; i++) u[b->index[i]] = part[i];
+  for (int r = 0; r < count; r++) amount[r] = acc[r];
+}
+
+INLINE void take(int count, const tare_block *b, const REAL *rows, const vec *amount, vec *x) {
+  for (int i = 0; i < b->size; i++) {
+    vec v = x[b->index[i]];
+#pragma GCC unroll 4
+    for (int r = 0; r < count; r++) v -= rows[r * b->size + i] * amount[r];
+    x[b->index[i]] = v;
+  }
+}
+
+/* x[index] -= L (R' x[index]). */
+static void update(const tare_block *b, const REAL *left, const REAL *right, vec *x) {
+  vec amount[b->rank];
+  int q = 0;
+  for (; q + 4 <= b->rank; q += 4) dot(4, b, right + q * b->size, x, amount + q);
+  for (; q < b->rank; q++) dot(1, b, right + q * b->size, x, amount + q);
+  for (q = 0; q + 4 <= b->rank; q += 4) take(4, b, left + q * b->size, amount + q, x);
+  for (; q < b->rank; q++) take(1, b, left + q * b->size, amount + q, x);
+}
+
+/* x[index] += G t[coefficient]; and its adjoint into t, unit by unit `stride` apart. */
+static void dense_compose(const tare_dense *g, const REAL *t, size_t stride, int lanes, vec *x) {
+  const REAL *matrix = g->matrix;
+  for (int c = 0; c < g->columns; c++) {
+    vec v = {0};
+    for (int l = 0; l < lanes; l++) v[l] = t[(size_t)l * stride + g->coefficient[c]];
+    for (int i = 0; i < g->size; i++) x[g->index[i]] += matrix[i * g->columns + c] * v;
+  }
+}
+
+static void dense_transpose(const tare_dense *g, const vec *x, int lanes, REAL *t, size_t stride) {
+  const REAL *matrix = g->matrix;
+  for (int c = 0; c < g->columns; c++) {
+    vec v = {0};
+    for (int i = 0; i < g->size; i++) v += matrix[i * g->columns + c] * x[g->index[i]];
+    for (int l = 0; l < lanes; l++) t[(size_t)l * stride + g->coefficient[c]] = v[l];
+  }
+}
+
+/* Coefficients to their coordinates, zeros between. */
+static void place(const tare_operator *op, const REAL *t, int lanes, vec *x) {
+  int next = 0;
+  for (int r = 0; r < op->runs; next = op->run[r].coordinate + op->run[r].length, r++) {
+    for (; next < op->run[r].coordinate; next++) x[next] = (vec){0};
+    pack(&op->run[r], t, op->coefficients, lanes, x);
+  }
+  for (; next < op->taps; next++) x[next] = (vec){0};
+}
+
+static void stretch(const tare_operator *op, vec *x) {
+  const REAL *scale = op->scale;
+  for (int i = 0; scale && i < op->taps; i++) x[i] *= scale[i];
 }
 
 void NAME(operator_compose)(const tare_operator *op, size_t units, const void *t, void *w) {
-  const REAL *from = t, *scale = op->scale, *offset = op->offset;
-  REAL *u = w;
-  for (size_t unit = 0; unit < units; unit++, from += op->coefficients, u += op->taps) {
-    memset(u, 0, (size_t)op->taps * sizeof(REAL));
-    for (int r = 0; r < op->runs; r++)
-      memcpy(u + op->run[r].coordinate, from + op->run[r].coefficient, (size_t)op->run[r].length * sizeof(REAL));
-    for (int d = 0; d < op->denses; d++) {
-      const tare_dense *g = &op->dense[d];
-      for (int i = 0; i < g->size; i++) {
-        REAL sum = 0;
-        for (int c = 0; c < g->columns; c++) sum += ((const REAL *)g->matrix)[i * g->columns + c] * from[g->coefficient[c]];
-        u[g->index[i]] += sum;
-      }
-    }
-    for (int b = 0; b < op->blocks; b++) update(&op->block[b], op->block[b].left, op->block[b].right, u);
-    if (scale)
-      for (int i = 0; i < op->taps; i++) u[i] *= scale[i];
-    if (op->transform) transform(op, 1, u);
-    if (offset)
-      for (int i = 0; i < op->taps; i++) u[i] += offset[i];
+  const REAL *from = t;
+  REAL *to = w;
+  tare_run whole = {0, 0, op->taps};
+  vec x[op->taps];
+  for (size_t done = 0; done < units; done += LANES, from += (size_t)LANES * op->coefficients, to += (size_t)LANES * op->taps) {
+    int lanes = units - done < LANES ? (int)(units - done) : LANES;
+    place(op, from, lanes, x);
+    for (int d = 0; d < op->denses; d++) dense_compose(&op->dense[d], from, op->coefficients, lanes, x);
+    for (int b = 0; b < op->blocks; b++) update(&op->block[b], op->block[b].left, op->block[b].right, x);
+    stretch(op, x);
+    if (op->transform) transform(op, inverse_lines, x);
+    unpack(&whole, x, op->offset, lanes, to, op->taps);
   }
 }
 
 void NAME(operator_transpose)(const tare_operator *op, size_t units, const void *dw, void *g) {
-  const REAL *from = dw, *scale = op->scale;
-  REAL *to = g, u[op->taps];
-  for (size_t unit = 0; unit < units; unit++, from += op->taps, to += op->coefficients) {
-    memcpy(u, from, (size_t)op->taps * sizeof(REAL));
-    if (op->transform) transform(op, 0, u);
-    if (scale)
-      for (int i = 0; i < op->taps; i++) u[i] *= scale[i];
-    for (int b = op->blocks - 1; b >= 0; b--) update(&op->block[b], op->block[b].right, op->block[b].left, u);
-    for (int r = 0; r < op->runs; r++)
-      memcpy(to + op->run[r].coefficient, u + op->run[r].coordinate, (size_t)op->run[r].length * sizeof(REAL));
-    for (int d = 0; d < op->denses; d++) {
-      const tare_dense *m = &op->dense[d];
-      for (int c = 0; c < m->columns; c++) {
-        REAL sum = 0;
-        for (int i = 0; i < m->size; i++) sum += ((const REAL *)m->matrix)[i * m->columns + c] * u[m->index[i]];
-        to[m->coefficient[c]] = sum;
-      }
-    }
+  const REAL *from = dw;
+  REAL *to = g;
+  tare_run whole = {0, 0, op->taps};
+  vec x[op->taps];
+  for (size_t done = 0; done < units; done += LANES, from += (size_t)LANES * op->taps, to += (size_t)LANES * op->coefficients) {
+    int lanes = units - done < LANES ? (int)(units - done) : LANES;
+    pack(&whole, from, op->taps, lanes, x);
+    if (op->transform) transform(op, forward_lines, x);
+    stretch(op, x);
+    for (int b = op->blocks - 1; b >= 0; b--) update(&op->block[b], op->block[b].right, op->block[b].left, x);
+    for (int r = 0; r < op->runs; r++) unpack(&op->run[r], x, NULL, lanes, to, op->coefficients);
+    for (int d = 0; d < op->denses; d++) dense_transpose(&op->dense[d], x, lanes, to, op->coefficients);
   }
 }
