@@ -4,7 +4,7 @@
  *
  *   conv 8x7 sum=0 spectral; bn; relu; conv 16x3 /2; bn; relu; gap; dense 6
  *
- * Layers (doc/user.md has the whole list; the table is src/net/layers.c):
+ * Layers (doc/net.md has the whole list; the table is src/net/layers.c):
  *   conv OxK | OxKHxKW  [/stride] [RULE] [METHOD] [pad=same|N] [border=...] [groups=N] [dilation=N] [nobias]
  *        pad=same|zero|reflect|edge|valid: a border name alone pads by (K-1)/2 ("same" is "zero"); valid is the default
  *        A rule that holds a ';' or a space stands in braces: {derivative(2,0) accuracy=2; antisymmetric}
@@ -106,7 +106,8 @@ TARE_API tare_status tare_net_tensor_get(tare_net *net, size_t index, float *val
 TARE_API tare_status tare_net_tensor_set(tare_net *net, size_t index, const float *values, tare_error *error);
 /*
  * Replaces a convolution's weights used by forward with exactly these values
- * (rounded ones) instead of the composed ones, for evaluation only.
+ * (rounded ones) instead of the composed ones, for evaluation only: a training
+ * forward is refused until tare_net_tensor_set has taken the pin away.
  */
 TARE_API tare_status tare_net_tensor_pin(tare_net *net, size_t index, const float *values, tare_error *error);
 
@@ -115,7 +116,7 @@ TARE_API tare_status tare_net_tensor_pin(tare_net *net, size_t index, const floa
  * of `line`; `worst` gets the largest relative error |analytic - numeric| / (|analytic| + |numeric| + scale)
  * over every parameter and input pixel checked, in double on the reference
  * kernels; `worst_f32` the relative difference of the float gradient from the double one.
- * Either may be NULL.
+ * Either may be NULL. Of a layer with more than 96 parameters (and of the pixels) an even sample is checked.
  */
 TARE_API tare_status tare_net_check_gradient(const char *line, const tare_net_options *options, double *worst, double *worst_f32, tare_error *error);
 
