@@ -2,6 +2,7 @@
 /* Many runs at once, a thread each, longest first so that the threads finish together; and the word on how far they are. */
 #include "train/race.h"
 
+#include <flint/flint.h>
 #include <math.h>
 #include <stdio.h>
 #include <time.h>
@@ -107,7 +108,6 @@ static int must_end(race_crew *crew) {
 }
 
 static void run_one(void *user, int job, int worker) {
-  (void)worker;
   race_crew *crew = user;
   race_task *task = crew->order[job];
   const char *name = crew->race->field.entries[task->entry].name;
@@ -118,6 +118,7 @@ static void run_one(void *user, int job, int worker) {
   else snprintf(t.doing, sizeof t.doing, "racing %.80s, seed %llu", name, (unsigned long long)task->seed);
   tare_status status = tare_race_task_run(crew->race, task, advance, &t, &error);
   finish(&t, status, &error);
+  if (worker > 0) flint_cleanup(); /* what the rules left in this thread's cache; worker 0 is the caller's own thread */
 }
 
 static void sort_longest_first(const race_crew *crew, race_task **order, size_t count) {
