@@ -273,7 +273,7 @@ static void global_means(const tare_kernels *k, tare_rng *rng) {
   drop(&x), drop(&y), drop(&dy), drop(&dx), drop(&rest), drop(&scratch);
 }
 
-/* The first of equal values wins; the index fits the largest window. */
+/* The first of equal values wins; the index fits the largest window; a NaN stays. */
 static void ties_go_to_the_first(const tare_kernels *k, tare_rng *rng) {
   (void)rng;
   uint16_t winner = 9;
@@ -284,6 +284,9 @@ static void ties_go_to_the_first(const tare_kernels *k, tare_rng *rng) {
   set(k, x.real, 3, 2);
   k->maxpool_forward(1, 255, 255, 1, 255, 1, x.real, y.real, &winner);
   assert_int_equal(winner, 3);
+  set(k, x.real, 7, NAN);
+  k->maxpool_forward(1, 255, 255, 1, 255, 1, x.real, y.real, &winner);
+  assert_true(isnan(get(k, y.real, 0)));
   drop(&x), drop(&y);
 }
 

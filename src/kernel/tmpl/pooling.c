@@ -5,7 +5,7 @@
 
 static int outputs(int size, int k, int stride) { return (size - k) / stride + 1; }
 
-/* One output pixel: c maxima over the window that begins at x. */
+/* One output pixel: c maxima over the window that begins at x. A NaN is larger than anything: a divergence must show. */
 static void window_max(int w, int c, int k, const REAL *restrict x, REAL *restrict y, uint16_t *restrict winners) {
   for (int ch = 0; ch < c; ch++) {
     y[ch] = x[ch];
@@ -14,7 +14,7 @@ static void window_max(int w, int c, int k, const REAL *restrict x, REAL *restri
   for (int at = 1; at < k * k; at++) {
     const REAL *in = x + ((size_t)(at / k) * w + at % k) * c;
     for (int ch = 0; ch < c; ch++) {
-      int larger = in[ch] > y[ch];
+      int larger = in[ch] > y[ch] || in[ch] != in[ch];
       y[ch] = larger ? in[ch] : y[ch];
       winners[ch] = larger ? (uint16_t)at : winners[ch];
     }
