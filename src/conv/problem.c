@@ -71,10 +71,12 @@ static const char *parse_letter(const char *all, const char *at, tare_conv_probl
   *seen |= 1u << (l - letters);
   int *out = field(p, l);
   const char *next = number(all, at + 1, l, out, error);
-  if (!next || !l->second) return next;
-  if (l->letter == 'h' && *seen & 1u << (find_letter('w') - letters)) return next;
+  unsigned columns = 1u << (find_letter('w') - letters);
+  if (!next || !l->second || (l->letter == 'h' && *seen & columns)) return next; /* the columns are known already */
   out[1] = out[0];
-  return *next == 'x' ? number(all, next + 1, l, out + 1, error) : next;
+  if (*next != 'x') return next;
+  if (l->letter == 'h') *seen |= columns;
+  return number(all, next + 1, l, out + 1, error);
 }
 
 static tare_status parse_letters(const char *text, tare_conv_problem *p, tare_error *error) {

@@ -167,8 +167,17 @@ static tare_status status_of(dnnl_status_t status, tare_error *error) {
   return tare_fail(error, TARE_E_LIBRARY, "oneDNN failed with status %d", (int)status);
 }
 
+/*
+ * oneDNN (2.6 to 3.12 at least) writes past its scratchpad in the backward weights of strided 1x1 convolutions of nhwc images
+ * with fewer channels than a vector holds: https://github.com/uxlfoundation/oneDNN/issues/6035
+ */
+static int is_unsafe(const tare_conv_problem *p, tare_pass pass) {
+  return pass == TARE_BACKWARD_WEIGHTS && p->kernel[0] * p->kernel[1] == 1 && p->stride[0] * p->stride[1] > 1 && p->channels / p->groups < 16;
+}
+
 /* `whole`: with the primitives, else only the descriptor, for its name. */
 static tare_status create(const tare_conv_problem *problem, tare_pass pass, int whole, tare_onednn_conv **out, tare_error *error) {
+  if (is_unsafe(problem, pass)) return tare_fail(error, TARE_E_UNSUPPORTED, "oneDNN issue 6035: strided 1x1 with few channels writes past its memory");
   tare_onednn_conv *c = tare_alloc(1, sizeof *c);
   if (!c) return tare_fail_memory(error, sizeof *c, "a convolution");
   struct shape s;
