@@ -158,34 +158,37 @@ static void transform(const tare_operator *op, void (*lines)(const tare_axis *, 
   }
 }
 
-/* amount[r] = row r of `rows` . x; x -= amount[r] row r: `count` rows, a constant, at a time. */
-INLINE void dot(int count, const tare_block *b, const REAL *rows, const vec *x, vec *amount) {
-  vec acc[4] = {{0}};
+/* amount[r] = row r of R' . x, for `rows` rows, a constant. */
+INLINE void dot(int rows, const tare_block *b, const REAL *right, const vec *x, vec *amount) {
+  vec acc[6] = {{0}};
   for (int i = 0; i < b->size; i++) {
     vec v = x[b->index[i]];
-#pragma GCC unroll 4
-    for (int r = 0; r < count; r++) acc[r] += rows[r * b->size + i] * v;
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) acc[r] += right[r * b->size + i] * v;
   }
-  for (int r = 0; r < count; r++) amount[r] = acc[r];
+  for (int r = 0; r < rows; r++) amount[r] = acc[r];
 }
 
-INLINE void take(int count, const tare_block *b, const REAL *rows, const vec *amount, vec *x) {
+/* x -= the sum of amount[r] times column r of L. */
+INLINE void take(int rows, const tare_block *b, const REAL *left, const vec *amount, vec *x) {
   for (int i = 0; i < b->size; i++) {
     vec v = x[b->index[i]];
-#pragma GCC unroll 4
-    for (int r = 0; r < count; r++) v -= rows[r * b->size + i] * amount[r];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) v -= left[r * b->size + i] * amount[r];
     x[b->index[i]] = v;
   }
 }
 
-/* x[index] -= L (R' x[index]). */
+/* x[index] -= L (R' x[index]): up to 6 rows a pass over x (order=1, 2, 4 have 3, 6, 15). */
 static void update(const tare_block *b, const REAL *left, const REAL *right, vec *x) {
   vec amount[b->rank];
-  int q = 0;
-  for (; q + 4 <= b->rank; q += 4) dot(4, b, right + q * b->size, x, amount + q);
-  for (; q < b->rank; q++) dot(1, b, right + q * b->size, x, amount + q);
-  for (q = 0; q + 4 <= b->rank; q += 4) take(4, b, left + q * b->size, amount + q, x);
-  for (; q < b->rank; q++) take(1, b, left + q * b->size, amount + q, x);
+  int q = 0, size = b->size, rank = b->rank;
+  for (; q + 6 <= rank; q += 6) dot(6, b, right + q * size, x, amount + q);
+  for (; q + 3 <= rank; q += 3) dot(3, b, right + q * size, x, amount + q);
+  for (; q < rank; q++) dot(1, b, right + q * size, x, amount + q);
+  for (q = 0; q + 6 <= rank; q += 6) take(6, b, left + q * size, amount + q, x);
+  for (; q + 3 <= rank; q += 3) take(3, b, left + q * size, amount + q, x);
+  for (; q < rank; q++) take(1, b, left + q * size, amount + q, x);
 }
 
 /* x[index] += G t[coefficient]; and its adjoint into t, unit by unit `stride` apart. */
