@@ -290,6 +290,19 @@ static void ties_go_to_the_first(const tare_kernels *k, tare_rng *rng) {
   drop(&x), drop(&y);
 }
 
+/* A network that diverged must not look well behind a relu. */
+static void relu_lets_nan_through(const tare_kernels *k, tare_rng *rng) {
+  size_t n = 1 + below(rng, 200), at = below(rng, n);
+  numbers x = make(k, rng, n, 0), y = make(k, rng, n, 0), v = make(k, rng, 6 * n, 1);
+  set(k, x.real, at, NAN);
+  k->relu_forward(n, x.real, y.real);
+  for (size_t i = 0; i < n; i++) assert_int_equal(isnan(get(k, y.real, i)) != 0, i == at);
+  k->bn_forward(n, n, 1, v.real, x.real, y.real);
+  for (size_t i = 0; i < n; i++) assert_int_equal(isnan(get(k, y.real, i)) != 0, i == at);
+  drop(&x), drop(&y), drop(&v);
+}
+
+static void nan_through_relu(void **state) { (void)state, each_table(relu_lets_nan_through); }
 static void elementwise_kernels(void **state) { (void)state, each_table(elementwise); }
 static void penalty_kernel(void **state) { (void)state, each_table(penalty); }
 static void norm_kernels(void **state) { (void)state, each_table(norm); }
@@ -302,6 +315,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(elementwise_kernels), cmocka_unit_test(penalty_kernel), cmocka_unit_test(norm_kernels), cmocka_unit_test(row_kernels),
     cmocka_unit_test(pooling_kernels), cmocka_unit_test(mean_kernels), cmocka_unit_test(pooling_ties),
+    cmocka_unit_test(nan_through_relu),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

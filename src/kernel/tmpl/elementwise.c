@@ -9,7 +9,7 @@ void NAME(relu_forward)(size_t n, const void *x, void *y) {
   const REAL *in = x;
   REAL *out = y;
 #pragma GCC ivdep
-  for (size_t i = 0; i < n; i++) out[i] = in[i] > 0 ? in[i] : 0;
+  for (size_t i = 0; i < n; i++) out[i] = in[i] < 0 ? 0 : in[i];
 }
 
 void NAME(relu_backward)(size_t n, const void *y, const void *dy, void *dx) {

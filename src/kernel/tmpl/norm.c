@@ -55,7 +55,7 @@ static void forward_row(size_t length, size_t period, int relu, const REAL *vect
 #pragma GCC ivdep
     for (size_t j = 0; j < length; j++) {
       REAL value = normalised(x[j], mean[j], a[j], b[j]);
-      y[j] = value > 0 ? value : 0;
+      y[j] = value < 0 ? 0 : value;
     }
   } else {
 #pragma GCC ivdep
