@@ -1,24 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The candidate im2col: forward and backward weights as matrix products with
- * the matrix of patches, one row an output pixel, one column a weight. The
- * matrix is made a few rows of the image at a time, so that it stays in the L2
- * cache. It pays where oneDNN itself falls back to such a product on less good terms (kernels of more than about 14 columns).
+ * The candidate im2col: passes as matrix products with the matrix of patches P,
+ * one row an output pixel, one column a weight: y = P w', dw = dy' P. P is made a few
+ * rows of the image at a time, so that it stays in the L2 cache. This pays where oneDNN falls back to such a product itself,
+ * over whole images (backward weights of filters with more than about 14 columns), and
+ * where the images are P already: 1x1 filters, and filters as large as the image. Then dx = dy w too.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "conv/candidate.h"
 #include "onednn/onednn.h"
 
-enum { CHUNK = 64 * 1024 };     /* patches at a time: 256 KiB */
-enum { LONGEST = 1 << 20 };     /* patches of one output row: 4 MiB */
-enum { PRODUCT_OVERHEAD = 2500 }; /* cycles of a call of sgemm */
-static const double copy_rate = 3;  /* elements of patches made in a cycle */
-static const double product_share = 0.7;
+enum { CHUNK = 64 * 1024 };       /* elements of P at a time: 256 KiB */
+enum { LONGEST = 1 << 20 };       /* elements of P for one row of outputs: 4 MiB */
+enum { PRODUCT_OVERHEAD = 1000 }; /* cycles of a call of sgemm */
+static const double product_share = 0.75; /* of the machine's peak */
 
 static int columns_of(const tare_conv_problem *p) { return p->kernel[0] * p->kernel[1] * p->channels; }
+
+/* P is the images themselves: an output reads one pixel, or the whole image. */
+static int is_plain(const tare_conv_problem *p) {
+  int one = p->kernel[0] * p->kernel[1] == 1 && p->stride[0] * p->stride[1] == 1;
+  return one || (p->kernel[0] == p->size[0] && p->kernel[1] == p->size[1]);
+}
 
 static double row_of(const tare_conv_problem *p) { return (double)columns_of(p) * tare_conv_output_size(p, 1); }
 
@@ -29,29 +34,40 @@ static int chunk_of(const tare_conv_problem *p) {
   return rows < 1 ? 1 : rows > height ? height : (int)rows;
 }
 
+/* Copying the runs of pixels that P is made of, measured at 2 to 12 cycles a run of 3 to 45 elements. */
+static double copy_cycles(const tare_conv_problem *p) {
+  double elements = row_of(p) * tare_conv_output_size(p, 0) * p->batch;
+  int run = p->channels * (p->dilation[1] == 1 ? p->kernel[1] : 1);
+  return elements / run * 3 + elements / 5;
+}
+
 static double cycles_of(const tare_conv_problem *p, tare_pass pass) {
   int lanes = tare_onednn_lanes(), height = tare_conv_output_size(p, 0), chunk = chunk_of(p);
   int across = pass == TARE_FORWARD ? p->outputs : columns_of(p); /* the vectors of the product */
   double fill = (double)across / ((across + lanes - 1) / lanes * lanes);
-  double copies = row_of(p) * height * p->batch / copy_rate, calls = (double)((height + chunk - 1) / chunk) * p->batch;
-  return tare_conv_flops(p) / (4 * lanes * product_share * fill) + copies + calls * PRODUCT_OVERHEAD;
+  double product = tare_conv_flops(p) / (4 * lanes * product_share * fill);
+  if (is_plain(p)) return product + PRODUCT_OVERHEAD;
+  return product + copy_cycles(p) + (double)((height + chunk - 1) / chunk) * p->batch * PRODUCT_OVERHEAD;
 }
 
 static void judge(const tare_conv_problem *p, tare_pass pass, tare_verdict *verdict) {
-  const char *no = p->groups != 1                ? "groups"
-                   : pass == TARE_BACKWARD_DATA  ? "not for backward data"
-                   : row_of(p) > LONGEST         ? "a row of patches would not fit the cache"
-                                                 : NULL;
+  int plain = is_plain(p);
+  const char *no = p->groups != 1                                ? "groups"
+                   : plain                                       ? NULL
+                   : pass == TARE_BACKWARD_DATA                  ? "backward data of filters larger than a pixel"
+                   : row_of(p) > LONGEST                         ? "a row of patches would not fit the cache"
+                                                                 : NULL;
   verdict->cycles = no ? -1 : cycles_of(p, pass);
   if (no) snprintf(verdict->reason, sizeof verdict->reason, "%s", no);
-  else snprintf(verdict->reason, sizeof verdict->reason, "sgemm over %d rows at a time", chunk_of(p));
+  else if (plain) snprintf(verdict->reason, sizeof verdict->reason, "one sgemm on the images");
+  else snprintf(verdict->reason, sizeof verdict->reason, "sgemm on patches, %d rows at a time", chunk_of(p));
 }
 
 static tare_status create(tare_ready *r, tare_error *error) {
   const tare_conv_problem *p = &r->problem;
   (void)error;
   *(r->pass == TARE_BACKWARD_WEIGHTS ? &r->partial : &r->prepared) = tare_conv_weights_size(p);
-  r->workspace = (size_t)row_of(p) * (size_t)chunk_of(p);
+  r->workspace = is_plain(p) ? 0 : (size_t)row_of(p) * (size_t)chunk_of(p);
   return TARE_OK;
 }
 
@@ -68,37 +84,42 @@ static tare_status finish(const tare_ready *r, const void *partial, void *dweigh
   return TARE_OK;
 }
 
-static void fill_rows(size_t rows, int n, const float *row, float *out) {
-  for (size_t i = 0; i < rows; i++) memcpy(out + i * (size_t)n, row, (size_t)n * sizeof(float));
+static void fill_rows(int rows, int n, const float *row, float *out) {
+  for (int i = 0; i < rows; i++) memcpy(out + (size_t)i * n, row, (size_t)n * sizeof(float));
 }
 
-/* y = P w', on top of the bias. */
-static tare_status forward(const tare_conv_problem *p, int pixels, const float *patches, const float *weights, const float *bias, float *y) {
-  int columns = columns_of(p), o = p->outputs;
-  if (bias) fill_rows((size_t)pixels, o, bias, y);
-  return tare_onednn_sgemm('N', 'T', pixels, o, columns, 1, patches, columns, weights, columns, bias ? 1 : 0, y, o);
+/* The product of a pass for `pixels` rows of P. Backward weights are added to those of the chunks before, unless it is the first. */
+static tare_status product(const tare_ready *r, int pixels, const float *patches, const float *b, const float *bias, int first, float *out) {
+  int columns = columns_of(&r->problem), o = r->problem.outputs;
+  if (r->pass == TARE_BACKWARD_WEIGHTS) return tare_onednn_sgemm('T', 'N', o, columns, pixels, 1, b, o, patches, columns, first ? 0 : 1, out, columns);
+  if (bias) fill_rows(pixels, o, bias, out);
+  return tare_onednn_sgemm('N', 'T', pixels, o, columns, 1, patches, columns, b, columns, bias ? 1 : 0, out, o);
 }
 
-/* dw = dy' P, added to what earlier chunks left. */
-static tare_status backward(const tare_conv_problem *p, int pixels, const float *patches, const float *dy, int first, float *partial) {
-  int columns = columns_of(p), o = p->outputs;
-  return tare_onednn_sgemm('T', 'N', o, columns, pixels, 1, dy, o, patches, columns, first ? 0 : 1, partial, columns);
-}
-
-static tare_status run(const tare_ready *r, const void *x, const void *b, const void *bias, void *out, void *patches) {
+static tare_status run_plain(const tare_ready *r, const float *a, const float *b, const float *bias, float *out) {
   const tare_conv_problem *p = &r->problem;
-  int height = tare_conv_output_size(p, 0), width = tare_conv_output_size(p, 1), chunk = chunk_of(p);
-  size_t image = (size_t)p->size[0] * (size_t)p->size[1] * (size_t)p->channels;
+  int pixels = p->batch * tare_conv_output_size(p, 0) * tare_conv_output_size(p, 1), columns = columns_of(p), o = p->outputs;
+  if (r->pass == TARE_BACKWARD_DATA) return tare_onednn_sgemm('N', 'N', pixels, columns, o, 1, a, o, b, columns, 0, out, columns);
+  return product(r, pixels, a, b, bias, 1, out);
+}
+
+static tare_status run_chunks(const tare_ready *r, const float *x, const float *b, const float *bias, float *out, float *patches) {
+  const tare_conv_problem *p = &r->problem;
+  int height = tare_conv_output_size(p, 0), width = tare_conv_output_size(p, 1), chunk = chunk_of(p), forward = r->pass == TARE_FORWARD;
+  size_t image = (size_t)p->size[0] * p->size[1] * p->channels;
   tare_status status = TARE_OK;
-  for (int n = 0; n < p->batch; n++)
+  for (int n = 0; n < p->batch; n++, x += image)
     for (int row = 0; row < height && !status; row += chunk) {
       int rows = height - row < chunk ? height - row : chunk;
-      size_t at = ((size_t)n * (size_t)height + (size_t)row) * (size_t)width * (size_t)p->outputs;
-      r->kernels->patches(p, row, rows, width, (const float *)x + (size_t)n * image, patches);
-      status = r->pass == TARE_FORWARD ? forward(p, rows * width, patches, b, bias, (float *)out + at)
-                                       : backward(p, rows * width, patches, (const float *)b + at, n + row == 0, out);
+      size_t at = ((size_t)n * height + row) * width * p->outputs; /* of the outputs, or of their gradients */
+      r->kernels->patches(p, row, rows, width, x, patches);
+      status = product(r, rows * width, patches, forward ? b : b + at, bias, n + row == 0, forward ? out + at : out);
     }
   return status;
+}
+
+static tare_status run(const tare_ready *r, const void *a, const void *b, const void *bias, void *out, void *workspace) {
+  return is_plain(&r->problem) ? run_plain(r, a, b, bias, out) : run_chunks(r, a, b, bias, out, workspace);
 }
 
 const tare_candidate tare_candidate_im2col = {

@@ -9,39 +9,53 @@
 #include "base/error.h"
 #include "conv/candidate.h"
 
-/* oneDNN's implementations by the words in their names, and the share of the machine's peak that each was measured to reach (doc/conv.md). */
-static const struct speed { const char *word; double share; } speeds[] = {
-  {"gemm", 0.12},
-  {"jit", 0.8},
-  {"brg", 0.8},
-  {"brd", 0.5},
-  {"", 0.005}, /* plain loops */
+enum { OVERHEAD = 4000 }; /* cycles of a call, measured */
+
+/*
+ * oneDNN's implementations by the words in their names: the share of the
+ * machine's peak that they reach with full vectors (doc/conv.md has the
+ * measurements), and that for each vector of output channels that a filter group has: fewer accumulators, more loads.
+ */
+static const struct speed { const char *word; double share, forward_share_a_vector; } speeds[] = {
+  {"gemm", 0.12, 1},
+  {"jit:avx2", 0.85, 0.43},
+  {"jit:avx512", 0.8, 1},
+  {"jit_dw", 0.5, 1},
+  {"jit", 0.7, 1},
+  {"brgconv", 0.8, 1},
+  {"brdgmm", 0.4, 1},
+  {"", 0.005, 1}, /* plain loops */
 };
 
-static double share_of(const char *name) {
-  const struct speed *s = speeds;
-  while (!strstr(name, s->word)) s++;
-  return s->share;
+static int lanes_of(const char *name) {
+  int lanes = tare_onednn_lanes();
+  return lanes > 8 && strstr(name, "avx2") ? 8 : lanes;
 }
 
-/* How much of the vectors is filled: oneDNN lays the channels that are written (forward, backward weights: outputs) across them; groups of one channel lie side by side. */
-static double fill_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
-  int across = (pass == TARE_BACKWARD_DATA ? p->channels : p->outputs) / p->groups;
-  if (p->channels == p->groups && p->outputs == p->groups && pass != TARE_BACKWARD_WEIGHTS) across = p->groups;
-  return (double)across / ((across + lanes - 1) / lanes * lanes);
+/*
+ * oneDNN lays the channels that are written across the vectors (backward
+ * weights: the outputs). Channels of one group only, but for depthwise kernels, where the groups lie side by side.
+ */
+static double cycles_of(const tare_conv_problem *p, tare_pass pass, const char *name) {
+  const struct speed *s = speeds;
+  while (!strstr(name, s->word)) s++;
+  int lanes = lanes_of(name), across = (pass == TARE_BACKWARD_DATA ? p->channels : p->outputs) / p->groups;
+  if (strstr(name, "dw")) across = p->groups;
+  int vectors = (across + lanes - 1) / lanes;
+  double share = s->share, fill = (double)across / (vectors * lanes);
+  if (pass == TARE_FORWARD && s->forward_share_a_vector * vectors < share) share = s->forward_share_a_vector * vectors;
+  return tare_conv_flops(p) / (4 * lanes * share * fill) + OVERHEAD;
 }
 
 static void judge(const tare_conv_problem *p, tare_pass pass, tare_verdict *verdict) {
   char name[sizeof verdict->reason - 8];
   tare_error error;
-  tare_status status = tare_onednn_conv_probe(p, pass, name, sizeof name, &error);
-  if (status) {
-    *verdict = (tare_verdict){.cycles = -1};
+  if (tare_onednn_conv_probe(p, pass, name, sizeof name, &error)) {
+    verdict->cycles = -1;
     snprintf(verdict->reason, sizeof verdict->reason, "%.*s", (int)sizeof verdict->reason - 1, error.message);
     return;
   }
-  int lanes = tare_onednn_lanes();
-  verdict->cycles = tare_conv_flops(p) / (4 * lanes * share_of(name) * fill_of(p, pass, lanes));
+  verdict->cycles = cycles_of(p, pass, name);
   snprintf(verdict->reason, sizeof verdict->reason, "%s", name);
 }
 

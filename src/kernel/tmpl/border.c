@@ -78,17 +78,24 @@ void NAME(fold_images)(const tare_conv_problem *p, const void *dpadded, void *dx
     }
 }
 
+/* The rows of one patch: `count` runs of n elements, `step` elements apart. */
+static inline REAL *copy_runs(REAL *restrict to, const REAL *restrict from, int count, size_t step, int n) {
+  for (; count > 0; count--, from += step, to += n) copy_run(to, from, n);
+  return to;
+}
+
 void NAME(patches)(const tare_conv_problem *p, int first, int rows, int columns, const void *image, void *patches) {
-  int kh = p->kernel[0], kw = p->kernel[1], c = p->channels, close = p->dilation[1] == 1; /* close: a filter row's taps are neighbours */
-  int run = close ? kw * c : c, runs = close ? 1 : kw;
-  size_t row = (size_t)p->size[1] * c;
+  int kh = p->kernel[0], kw = p->kernel[1], c = p->channels;
+  size_t row = (size_t)p->size[1] * c, down = row * p->dilation[0], right = (size_t)c * p->dilation[1];
   REAL *out = patches;
-  for (int i = first; i < first + rows; i++)
-    for (int j = 0; j < columns; j++)
-      for (int a = 0; a < kh; a++) {
-        const REAL *in = (const REAL *)image + (size_t)(i * p->stride[0] + a * p->dilation[0]) * row + (size_t)j * p->stride[1] * c;
-        for (int b = 0; b < runs; b++, out += run) copy_run(out, in + (size_t)b * p->dilation[1] * c, run);
-      }
+  for (int i = first; i < first + rows; i++) {
+    const REAL *in = (const REAL *)image + (size_t)i * p->stride[0] * row;
+    for (int j = 0; j < columns; j++, in += (size_t)p->stride[1] * c) {
+      if (p->dilation[1] == 1) out = copy_runs(out, in, kh, down, kw * c); /* the taps of a filter row are neighbours */
+      else
+        for (int a = 0; a < kh; a++) out = copy_runs(out, in + a * down, kw, right, c);
+    }
+  }
 }
 
 void NAME(transpose_blocks)(size_t blocks, size_t rows, size_t columns, const void *x, void *y) {
