@@ -305,6 +305,12 @@ static void rows_by_hand(void **state) {
   assert_true(rows[2].diverged == 2 && isnan(rows[2].mean_loss) && isnan(rows[2].test_accuracy) && isnan(rows[2].residual_max));
   assert_true(rows[2].steps_to_reference == -1 && isnan(rows[2].seconds_to_reference) && !rows[2].learns);
   assert_true(rows[2].wins == 0 && rows[2].pairs == 2);
+  /* the better mean of one survivor does not put its method first; its lost run loses its pair */
+  tasks[3] = (race_task){.entry = 1, .diverged = 1, .mean_loss = NAN, .residual_max = NAN, .penalty_residual = NAN};
+  assert_int_equal(tare_race_score(&score, rows, NULL), TARE_OK);
+  assert_string_equal(rows[0].method, "difference");
+  assert_string_equal(rows[1].method, "spectral");
+  assert_true(rows[1].mean_loss < rows[0].mean_loss && rows[1].diverged == 1 && rows[1].wins == 1 && rows[1].pairs == 2);
 }
 
 /* ---- real races, as small as they can be ---- */
@@ -450,6 +456,47 @@ static void a_tiny_race_is_the_same_with_two_threads(void **state) {
   tare_source_free(source);
 }
 
+/* The losses of a run are those of tare_train on the seed's batches: the race has no training of its own. */
+typedef struct record { const tare_source *source; uint64_t seed; float images[8 * 20 * 20], loss[10]; int32_t labels[8]; } record;
+
+static tare_status seeded_batch(void *user, uint64_t index, tare_batch *batch, tare_error *error) {
+  record *r = user;
+  *batch = (tare_batch){.count = 8, .images = r->images, .labels = r->labels};
+  return tare_source_train_batch(r->source, r->seed, index, 8, r->images, r->labels, NULL, error);
+}
+
+static int keep_loss(void *user, const tare_progress *progress) {
+  ((record *)user)->loss[progress->step - 1] = (float)progress->loss;
+  return 0;
+}
+
+static void a_run_is_a_training(void **state) {
+  (void)state;
+  tare_source *source = tiny_source();
+  tare_race_options options = tiny_options();
+  options.methods = "spectral";
+  options.lr = 0.003;
+  options.seed = 42;
+  tare_race_result *result = race_or_fail(source, &options);
+  const tare_race_run *runs;
+  assert_int_equal(tare_race_runs(result, &runs), 2);
+  for (int i = 0; i < 2; i++) {
+    record r = {.source = source, .seed = 42 + (uint64_t)i};
+    tare_net_options net_options = {.height = 20, .width = 20, .channels = 1, .batch = 8, .threads = 1, .seed = r.seed};
+    tare_train_options train;
+    tare_net *net;
+    tare_train_defaults(&train);
+    train.lr = 0.003, train.steps = 10, train.progress = keep_loss, train.user = &r;
+    const char *line = "conv 8x5 sum=0 spectral; bn; relu; conv 16x3 /2; bn; relu; conv 32x3 /2; bn; relu; gap; dense 6";
+    assert_int_equal(tare_net_create(line, &net_options, &net, NULL), TARE_OK);
+    assert_int_equal(tare_train(net, seeded_batch, &r, &train, NULL, NULL), TARE_OK);
+    assert_memory_equal(r.loss, runs[i].loss, sizeof r.loss);
+    tare_net_free(net);
+  }
+  tare_race_free(result);
+  tare_source_free(source);
+}
+
 static void a_diverged_run_does_not_stop_the_race(void **state) {
   (void)state;
   tare_source *source = tiny_source();
@@ -536,6 +583,7 @@ int main(void) {
     cmocka_unit_test(rows_by_hand),
     cmocka_unit_test(every_head_is_a_network),
     cmocka_unit_test(a_tiny_race_is_the_same_with_two_threads),
+    cmocka_unit_test(a_run_is_a_training),
     cmocka_unit_test(a_diverged_run_does_not_stop_the_race),
     cmocka_unit_test(wrong_use_is_said_before_the_first_run),
     cmocka_unit_test(the_caller_can_stop_it),
