@@ -106,21 +106,40 @@ static const tare_race_row *find(const tare_race_result *result, const char *met
   return NULL;
 }
 
-static void print_notes(FILE *file, const tare_race_result *result, int seeds) {
-  const tare_race_row *difference = find(result, "difference"), *rows;
-  size_t count = tare_race_rows(result, &rows), images = tare_race_test_images(result);
-  fprintf(file, "\nA guess has loss %.3f.", tare_race_chance(result));
-  if (difference && isfinite(difference->final_loss))
-    fprintf(file, "\nto ref: steps, and seconds, to the difference layer's last loss, %.3f.\nwins: seeds with a lower mean loss than its.", difference->final_loss);
-  else fprintf(file, " No ref: the difference layer did not race or diverged.");
-  fputc('\n', file);
+typedef int (*row_test)(const tare_race_row *row);
+static int at_edge(const tare_race_row *row) { return row->at_edge; }
+static int does_not_learn(const tare_race_row *row) { return !row->learns && isfinite(row->mean_loss); }
+static int has_penalty(const tare_race_row *row) { return isfinite(row->penalty_residual); }
+static int has_diverged(const tare_race_row *row) { return row->diverged; }
+
+/* "TITLE: a, b 0.1": the methods that pass, with what `note` adds; nothing where none does. */
+static void list(FILE *file, const tare_race_result *result, const char *title, row_test test, void (*note)(FILE *file, const tare_race_row *row)) {
+  const tare_race_row *rows;
+  size_t count = tare_race_rows(result, &rows), listed = 0;
   for (size_t i = 0; i < count; i++) {
-    if (isfinite(rows[i].penalty_residual)) fprintf(file, "%s: mean |A w - b| at the end %.2g.\n", rows[i].method, rows[i].penalty_residual);
-    if (rows[i].diverged) fprintf(file, "%s: %d run%s diverged.\n", rows[i].method, rows[i].diverged, rows[i].diverged == 1 ? "" : "s");
-    if (rows[i].at_edge) fprintf(file, "%s: * its best rate lies at an end of those tried.\n", rows[i].method);
-    if (!rows[i].learns) fprintf(file, "%s does not learn: within 2 %% of a guess.\n", rows[i].method);
+    if (!test(&rows[i])) continue;
+    fprintf(file, "%s %s", listed++ ? "," : title, rows[i].method);
+    if (note) note(file, &rows[i]);
   }
-  if (images < 30) fprintf(file, "Accuracy on %zu test images: indicative.\n", images);
+  if (listed) fprintf(file, ".\n");
+}
+
+static void note_penalty(FILE *file, const tare_race_row *row) { fprintf(file, " %.2g", row->penalty_residual); }
+static void note_diverged(FILE *file, const tare_race_row *row) { fprintf(file, " %d", row->diverged); }
+
+static void print_notes(FILE *file, const tare_race_result *result, int seeds) {
+  const tare_race_row *difference = find(result, "difference");
+  size_t images = tare_race_test_images(result);
+  fprintf(file, "\nA guess has loss %.3f.\n", tare_race_chance(result));
+  if (difference && isfinite(difference->final_loss))
+    fprintf(file, "to ref: steps, and seconds, to the difference layer's last loss, %.3f; wins: seeds with a lower mean loss than its.\n",
+            difference->final_loss);
+  else fprintf(file, "No reference: the difference layer did not race, or diverged.\n");
+  list(file, result, "* the best rate lies at an end of those tried:", at_edge, NULL);
+  list(file, result, "Mean |A w - b| that the penalty reached:", has_penalty, note_penalty);
+  list(file, result, "Runs that diverged:", has_diverged, note_diverged);
+  list(file, result, "Within 2 % of a guess, so without learning:", does_not_learn, NULL);
+  if (images < 30) fprintf(file, "Accuracy on %zu test image%s: indicative.\n", images, images == 1 ? "" : "s");
   if (seeds < 8) fprintf(file, "A demonstration, %d seed%s: a claim of order needs 8.\n", seeds, seeds == 1 ? "" : "s");
 }
 

@@ -10,8 +10,8 @@
 #include <tare/train.h>
 #include <unistd.h>
 
-/* The race's network; %d: classes. */
-static const char default_net[] = "conv 8x7 sum=0 spectral; bn; relu; conv 16x3 /2; bn; relu; conv 32x3 /2; bn; relu; gap; dense %d";
+/* The race's network, twice as wide; %d: classes. */
+static const char default_net[] = "conv 16x7 sum=0 spectral; bn; relu; conv 32x3 /2; bn; relu; conv 64x3 /2; bn; relu; gap; dense %d";
 enum { DEFAULT_EPOCHS = 3 };
 
 typedef struct training {
@@ -113,10 +113,23 @@ static int watch(void *user, const tare_progress *p) {
   t->summed++;
   if (t->log) log_step(t, p);
   if (p->step % t->per_epoch == 0 || p->step == t->steps) end_epoch(t, p);
-  double done = (double)t->summed, here = p->seconds / (double)(p->step ? p->step : 1);
-  cli_progress_draw((double)p->step / (double)p->steps, here * (double)(p->steps - p->step), "step %llu of %llu, loss %.4f",
-                    (unsigned long long)p->step, (unsigned long long)p->steps, done > 0 ? t->loss / done : p->loss);
+  double left = p->seconds / (double)(p->step - p->first) * (double)(p->steps - p->step);
+  cli_progress_draw((double)p->step / (double)p->steps, left, "step %llu of %llu, loss %.4f", (unsigned long long)p->step,
+                    (unsigned long long)p->steps, t->summed ? t->loss / (double)t->summed : p->loss);
   return cli_interrupted();
+}
+
+/*
+ * The learning rate that nobody gave. Adam's customary 0.001 is slow for runs of a few epochs: on MNIST and leaves, 3
+ * epochs with a cosine, networks with batch norm did best at 0.02 to 0.03 and those without at 0.003 (0.02 diverged).
+ */
+static double default_lr(const training *t) {
+  if (strncmp(text(t, CLI_OPTIMIZER), "adam", 4) != 0) return 0; /* the optimizer's own */
+  for (size_t i = 0; i < tare_net_tensor_count(t->net); i++) {
+    tare_net_tensor info;
+    if (tare_net_tensor_info(t->net, i, &info, NULL) == TARE_OK && strncmp(info.name, "bn", 2) == 0) return 0.02;
+  }
+  return 0.003;
 }
 
 static int train(training *t) {
@@ -125,7 +138,7 @@ static int train(training *t) {
   tare_error error;
   tare_train_defaults(&options);
   options.optimizer = v[CLI_OPTIMIZER].text;
-  options.lr = v[CLI_LR].number;
+  options.lr = v[CLI_LR].given ? v[CLI_LR].number : default_lr(t);
   options.weight_decay = v[CLI_WEIGHT_DECAY].number;
   options.schedule = v[CLI_SCHEDULE].text;
   options.steps = t->steps;
@@ -173,7 +186,8 @@ static int read_back_rules(tare_model *model, FILE *file, json_t *rules) {
     size_t units = values / (size_t)tare_constraint_taps(info.constraint);
     if (tare_constraint_residual(info.constraint, tensor->data, units, &residual, &error)) return cli_report(&error);
     const char *rule = tare_constraint_text(info.constraint);
-    if (file && residual.max_abs == 0) fprintf(file, "%s: %s holds exactly in all %zu\n", info.name, rule, units);
+    const char *unit = tare_constraint_is_filter(info.constraint) ? "filters" : "slices";
+    if (file && residual.max_abs == 0) fprintf(file, "%s: %s holds exactly in all %zu %s\n", info.name, rule, units, unit);
     else if (file) fprintf(file, "%s: %s holds to %.2g\n", info.name, rule, residual.max_abs);
     json_array_append_new(rules, json_pack("{s:s, s:s, s:o}", "tensor", info.name, "rule", rule, "residual", cli_json_number(residual.max_abs)));
   }

@@ -18,9 +18,9 @@ static const cli_use race_uses[] = {
   {CLI_TIMING, "10", NULL}, {CLI_BRIGHTNESS, "0.5", NULL}, SOURCE, COMMON,
 };
 static const cli_use train_uses[] = {
-  {CLI_NET, NULL, "the race's: conv 8x7 sum=0 spectral; bn; relu; conv 16x3 /2; bn; relu; conv 32x3 /2; bn; relu; gap; dense CLASSES"},
+  {CLI_NET, NULL, "conv 16x7 sum=0 spectral; bn; relu; conv 32x3 /2; bn; relu; conv 64x3 /2; bn; relu; gap; dense CLASSES"},
   {CLI_OUT, NULL, NULL}, {CLI_EPOCHS, NULL, "3"}, {CLI_STEPS, NULL, "as many as the epochs have"}, {CLI_BATCH, "32", NULL},
-  {CLI_OPTIMIZER, "adam", NULL}, {CLI_LR, NULL, "the optimizer's own"}, {CLI_SCHEDULE, "constant", NULL}, {CLI_WEIGHT_DECAY, "0", NULL},
+  {CLI_OPTIMIZER, "adam", NULL}, {CLI_LR, NULL, "adam, adamw: 0.02 with batch norm, else 0.003; sgd: 0.01"}, {CLI_SCHEDULE, "cosine", NULL}, {CLI_WEIGHT_DECAY, "0", NULL},
   {CLI_CHECKPOINT, NULL, "beside the model, removed when it is written"}, {CLI_CHECKPOINT_EVERY, NULL, "an epoch"}, {CLI_RESUME, NULL, NULL},
   {CLI_LOG, NULL, NULL}, {CLI_BRIGHTNESS, "0", NULL}, SOURCE, COMMON,
 };

@@ -48,6 +48,6 @@ const cli_option cli_option_table[CLI_OPTIONS] = {
   [CLI_THREADS] = {"threads", 't', CLI_INTEGER, "N", 1, 256, "threads; the result does not depend on it"},
   [CLI_JSON] = {"json", 0, CLI_TEXT, "FILE", 0, 0, "write the result as JSON ('-': standard output)"},
   [CLI_QUIET] = {"quiet", 'q', CLI_FLAG, NULL, 0, 0, "say nothing but errors"},
-  [CLI_VERBOSE] = {"verbose", 'v', CLI_FLAG, NULL, 0, 0, "say more: skipped files, where the time goes"},
+  [CLI_VERBOSE] = {"verbose", 'v', CLI_FLAG, NULL, 0, 0, "say more: name the files that are skipped"},
   [CLI_HELP] = {"help", 'h', CLI_FLAG, NULL, 0, 0, "show this text"},
 };

@@ -2,8 +2,8 @@
 /*
  * What the command's test cases need and a shell lacks:
  *   helper idx DIR TRAIN TEST    an idx data set: 16x16 images of three classes (bars across, bars down, dots)
- *   helper pgm FILE W H SEED     a grey image: discs on noise
- *   helper shape FILE            the structure of a JSON text: keys, types, lengths, no values
+ *   helper png FILE W H SEED     a grey image: discs on noise
+ *   helper shape FILE            the structure of a JSON text: keys, types (null counts as a number), lengths, no values
  *   helper get FILE KEY          one value of a JSON object
  */
 #include <jansson.h>
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tare/image.h>
 
 static uint32_t state = 1;
 
@@ -21,7 +22,7 @@ static unsigned random_below(unsigned n) { /* Numerical Recipes' LCG */
 
 static FILE *create(const char *folder, const char *name) {
   char path[4096];
-  snprintf(path, sizeof path, folder ? "%s/%s" : "%s%s", folder ? folder : "", name);
+  snprintf(path, sizeof path, "%s/%s", folder, name);
   FILE *file = fopen(path, "wb");
   if (!file) exit(1);
   return file;
@@ -60,7 +61,7 @@ static int idx(char **args) {
   return 0;
 }
 
-static int pgm(char **args) {
+static int png(char **args) {
   int width = atoi(args[1]), height = atoi(args[2]);
   state = (uint32_t)atoi(args[3]);
   unsigned char *pixels = malloc((size_t)width * (size_t)height);
@@ -74,11 +75,9 @@ static int pgm(char **args) {
         if (x >= 0 && y >= 0 && x < width && y < height && (x - cx) * (x - cx) + (y - cy) * (y - cy) <= r * r)
           pixels[y * width + x] = (unsigned char)(grey + (int)random_below(20));
   }
-  FILE *file = create(NULL, args[0]);
-  fprintf(file, "P5\n%d %d\n255\n", width, height);
-  fwrite(pixels, 1, (size_t)width * (size_t)height, file);
+  tare_status status = tare_png_write(args[0], pixels, width, height, 1, NULL);
   free(pixels);
-  return fclose(file);
+  return status != TARE_OK;
 }
 
 static json_t *load(const char *path) {
@@ -89,7 +88,8 @@ static json_t *load(const char *path) {
 }
 
 static void print_shape(const json_t *json, int depth) {
-  static const char *const names[] = {"object", "array", "string", "integer", "real", "true", "false", "null"};
+  /* which numbers are whole or missing is chance */
+  static const char *const names[] = {"object", "array", "string", "number", "number", "boolean", "boolean", "number"};
   printf("%s", names[json_typeof(json)]);
   if (json_is_array(json)) printf(" of %zu", json_array_size(json));
   printf("\n");
@@ -123,10 +123,10 @@ static int get(char **args) {
 
 int main(int argc, char **argv) {
   static const struct { const char *name; int words; int (*run)(char **args); } actions[] = {
-    {"idx", 3, idx}, {"pgm", 4, pgm}, {"shape", 1, shape}, {"get", 2, get},
+    {"idx", 3, idx}, {"png", 4, png}, {"shape", 1, shape}, {"get", 2, get},
   };
   for (size_t i = 0; argc > 1 && i < sizeof actions / sizeof *actions; i++)
     if (strcmp(argv[1], actions[i].name) == 0 && argc == 2 + actions[i].words) return actions[i].run(argv + 2);
-  fprintf(stderr, "helper idx DIR TRAIN TEST | pgm FILE W H SEED | shape FILE | get FILE KEY\n");
+  fprintf(stderr, "helper idx DIR TRAIN TEST | png FILE W H SEED | shape FILE | get FILE KEY\n");
   return 2;
 }

@@ -37,7 +37,7 @@ tare() {
 }
 helper() { "$helper_binary" "$@"; }
 left() { for name in $(ls -A); do echo "left: $name"; done; }
-numbers() { sed -E 's/[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?/N/g; s/ +/ /g'; }
+numbers() { sed -E -e 's/[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?/N/g; s/ +/ /g; s/N:N min/N s/g'; }
 
 (. "$case") >"$scratch/transcript" 2>&1
 if [ -s "$scratch/transcript" ] && [ "$(tail -n 1 "$scratch/transcript")" = SKIP ]; then exit 77; fi
