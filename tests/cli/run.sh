@@ -9,7 +9,8 @@
 #   left              prints the files in the folder: nothing half-written may be among them
 #   numbers           a filter (command | numbers) that makes every number N; seconds "N s"
 set -u
-tare_binary=$1 helper_binary=$2 case=$3
+absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
+tare_binary=$(absolute "$1") helper_binary=$(absolute "$2") case=$(absolute "$3")
 expected=${case%.sh}.expected
 unset COLUMNS TARE_CPU TARE_VERBOSE NO_COLOR
 LC_ALL=C TERM=dumb
