@@ -6,6 +6,7 @@
  * s (stride), p (padding), d (dilation, 1 = none); h, w, k, s, p and d may be
  * followed by a second number for the columns as in "h64w48" or
  * "k3x5", else both axes are equal: "n8c32h64o32k15p7", "g32n8c32h64o32k7p3".
+ * c, h, o and k must be there; the others are 1 (p: 0). doc/conv.md has the table.
  * The border is zero unless "reflect", "edge" or "valid" (p = 0) ends the string after a '_'.
  *
  * Tensors are nhwc floats (or doubles for a plan in double): x is
@@ -50,13 +51,16 @@ TARE_API int tare_conv_output_size(const tare_conv_problem *problem, int axis);
 
 typedef struct tare_conv_plan tare_conv_plan;
 
-/* `passes`: a sum of tare_pass. In double the reference is the only candidate. `candidate`: a name to insist on, or NULL for the planner's choice. */
+/*
+ * `passes`: a sum of tare_pass. In double the reference is the only candidate. `candidate`: a name to insist on ("onednn", "im2col",
+ * "reference"; TARE_E_UNSUPPORTED with its reason if it declines a pass), or NULL for the planner's choice, which is not timed: the same on each run.
+ */
 TARE_API tare_status tare_conv_plan_create(const tare_conv_problem *problem, tare_precision precision, int passes, const char *candidate,
                                            tare_conv_plan **out, tare_error *error);
 TARE_API void tare_conv_plan_free(tare_conv_plan *plan);
 /* The candidate chosen for one pass ("onednn", "im2col", "reference"), NULL if the plan does not cover the pass. */
 TARE_API const char *tare_conv_plan_candidate(const tare_conv_plan *plan, tare_pass pass);
-/* Every candidate with the reason it gave for accepting or declining, a line each; owned by the plan. */
+/* For each pass every candidate with the reason it gave for accepting or declining and the time it expects, a line each; owned by the plan. */
 TARE_API const char *tare_conv_plan_reasons(const tare_conv_plan *plan);
 
 /* Sizes in elements of the plan's precision (float or double). */

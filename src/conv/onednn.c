@@ -12,19 +12,20 @@
 enum { OVERHEAD = 4000 }; /* cycles of a call, measured */
 
 /*
- * oneDNN's implementations by the words in their names: the share of the
- * machine's peak that they reach with full vectors (doc/conv.md has the
- * measurements), and that for each vector of output channels that a filter group has: fewer accumulators, more loads.
+ * oneDNN's implementations by the words in their names: the share of the machine's
+ * peak that each pass (forward, backward data, backward weights) reaches with full vectors (doc/conv.md has the measurements); and the
+ * most that forward reaches for each vector of output channels in a group: fewer accumulators, more loads.
  */
-static const struct speed { const char *word; double share, forward_share_a_vector; } speeds[] = {
-  {"gemm", 0.12, 1},
-  {"jit:avx2", 0.85, 0.43},
-  {"jit:avx512", 0.8, 1},
-  {"jit_dw", 0.5, 1},
-  {"jit", 0.7, 1},
-  {"brgconv", 0.8, 1},
-  {"brdgmm", 0.4, 1},
-  {"", 0.005, 1}, /* plain loops */
+static const struct speed { const char *word; double share[3], forward_share_a_vector; } speeds[] = {
+  {"gemm", {0.12, 0.12, 0.12}, 1},
+  {"jit_1x1:avx2", {0.85, 0.92, 0.6}, 0.5},
+  {"jit_1x1", {0.7, 0.65, 0.6}, 1},
+  {"jit:avx2", {0.72, 0.8, 0.77}, 0.4},
+  {"jit_dw", {0.5, 0.5, 0.5}, 1},
+  {"jit", {0.8, 0.8, 0.8}, 1},
+  {"brgconv", {0.8, 0.8, 0.8}, 1},
+  {"brdgmm", {0.4, 0.4, 0.4}, 1},
+  {"", {0.005, 0.005, 0.005}, 1}, /* plain loops */
 };
 
 static int lanes_of(const char *name) {
@@ -42,7 +43,7 @@ static double cycles_of(const tare_conv_problem *p, tare_pass pass, const char *
   int lanes = lanes_of(name), across = (pass == TARE_BACKWARD_DATA ? p->channels : p->outputs) / p->groups;
   if (strstr(name, "dw")) across = p->groups;
   int vectors = (across + lanes - 1) / lanes;
-  double share = s->share, fill = (double)across / (vectors * lanes);
+  double share = s->share[pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2], fill = (double)across / (vectors * lanes);
   if (pass == TARE_FORWARD && s->forward_share_a_vector * vectors < share) share = s->forward_share_a_vector * vectors;
   return tare_conv_flops(p) / (4 * lanes * share * fill) + OVERHEAD;
 }

@@ -86,6 +86,28 @@ static void bad_strings_are_explained(void **state) {
   assert_int_equal(tare_conv_problem_check(&(tare_conv_problem){0}, NULL), TARE_E_ARGUMENT);
 }
 
+/* Whatever the text, it is refused with a message or comes back the same. */
+static void any_text_is_survived(void **state) {
+  (void)state;
+  static const char alphabet[] = "gncwhokspd0123456789x_reflectdgvaz ";
+  tare_rng rng;
+  tare_rng_init(&rng, 4, 0);
+  for (int i = 0; i < 100000; i++) {
+    char text[40] = "n1c1h9o1k3", again[128];
+    int length = draw(&rng, 0, 12), from = draw(&rng, 0, 10);
+    for (int j = 0; j < length; j++) text[from + j] = alphabet[draw(&rng, 0, (int)sizeof alphabet - 2)];
+    if (draw(&rng, 0, 1)) text[from + length] = 0;
+    tare_conv_problem p, back;
+    tare_error error = {.message = ""};
+    if (tare_conv_problem_parse(text, &p, &error)) assert_true(strlen(error.message) > 10);
+    else {
+      tare_conv_problem_text(&p, again, sizeof again);
+      assert_int_equal(tare_conv_problem_parse(again, &back, NULL), TARE_OK);
+      assert_memory_equal(&p, &back, sizeof p);
+    }
+  }
+}
+
 static tare_conv_problem parsed(const char *text) {
   tare_conv_problem p;
   assert_int_equal(tare_conv_problem_parse(text, &p, NULL), TARE_OK);
@@ -269,6 +291,7 @@ int main(void) {
     cmocka_unit_test(problem_strings_come_back),
     cmocka_unit_test(random_problems_come_back),
     cmocka_unit_test(bad_strings_are_explained),
+    cmocka_unit_test(any_text_is_survived),
     cmocka_unit_test(bad_plans_are_refused),
     cmocka_unit_test(plans_tell_their_choice),
     cmocka_unit_test(partials_add_up),
