@@ -91,9 +91,11 @@ static void fill_rows(int rows, int n, const float *row, float *out) {
 }
 
 /* The product of a pass for `pixels` rows of P. Backward weights are added to those of the chunks before, unless it is the first. */
-static tare_status product(const tare_ready *r, int pixels, const float *patches, const float *b, const float *bias, int first, float *out) {
+static tare_status product(const tare_ready *r, int pixels, const float *patches, const float *b, const float *bias, int first,
+                           float *out) {
   int columns = columns_of(&r->problem), o = r->problem.outputs;
-  if (r->pass == TARE_BACKWARD_WEIGHTS) return tare_onednn_sgemm('T', 'N', o, columns, pixels, 1, b, o, patches, columns, first ? 0 : 1, out, columns);
+  if (r->pass == TARE_BACKWARD_WEIGHTS)
+    return tare_onednn_sgemm('T', 'N', o, columns, pixels, 1, b, o, patches, columns, first ? 0 : 1, out, columns);
   if (bias) fill_rows(pixels, o, bias, out);
   return tare_onednn_sgemm('N', 'T', pixels, o, columns, 1, patches, columns, b, columns, bias ? 1 : 0, out, o);
 }

@@ -39,8 +39,8 @@ static const char *number(const char *all, const char *text, const struct letter
     *out = (int)n;
     return at;
   }
-  tare_fail(error, TARE_E_SYNTAX, "problem '%s', column %d: expected the %s as a number from %d to %d", all, (int)(text - all) + 1, l->meaning,
-            l->smallest, LARGEST);
+  tare_fail(error, TARE_E_SYNTAX, "problem '%s', column %d: expected the %s as a number from %d to %d", all, (int)(text - all) + 1,
+            l->meaning, l->smallest, LARGEST);
   return NULL;
 }
 
@@ -64,8 +64,8 @@ static tare_status parse_border(const char *all, const char *text, tare_border *
 static const char *parse_letter(const char *all, const char *at, tare_conv_problem *p, unsigned *seen, tare_error *error) {
   const struct letter *l = find_letter(*at);
   if (!l || (*seen & 1u << (l - letters))) {
-    tare_fail(error, TARE_E_SYNTAX, "problem '%s', column %d: %s '%c'; expected one of g n c h w o k s p d, each once", all, (int)(at - all) + 1,
-              l ? "a second" : "unknown letter", isprint((unsigned char)*at) ? *at : '?');
+    tare_fail(error, TARE_E_SYNTAX, "problem '%s', column %d: %s '%c'; expected one of g n c h w o k s p d, each once", all,
+              (int)(at - all) + 1, l ? "a second" : "unknown letter", isprint((unsigned char)*at) ? *at : '?');
     return NULL;
   }
   *seen |= 1u << (l - letters);
@@ -88,7 +88,8 @@ static tare_status parse_letters(const char *text, tare_conv_problem *p, tare_er
   }
   for (int i = 0; i < LETTERS; i++)
     if (!(seen & 1u << i) && strchr("chok", letters[i].letter))
-      return tare_fail(error, TARE_E_SYNTAX, "problem '%s': the %s are missing (a '%c' with a number)", text, letters[i].meaning, letters[i].letter);
+      return tare_fail(error, TARE_E_SYNTAX, "problem '%s': the %s are missing (a '%c' with a number)", text, letters[i].meaning,
+                       letters[i].letter);
   return *at ? parse_border(text, at + 1, &p->border, error) : TARE_OK;
 }
 
@@ -110,11 +111,14 @@ static tare_status check_numbers(const tare_conv_problem *p, tare_error *error) 
     const int *v = value(p, &letters[i]);
     for (int axis = 0; axis < 1 + letters[i].second; axis++)
       if (v[axis] < letters[i].smallest || v[axis] > LARGEST)
-        return tare_fail(error, TARE_E_ARGUMENT, "the %s must be %d to %d, not %d", letters[i].meaning, letters[i].smallest, LARGEST, v[axis]);
+        return tare_fail(error, TARE_E_ARGUMENT, "the %s must be %d to %d, not %d", letters[i].meaning, letters[i].smallest, LARGEST,
+                         v[axis]);
   }
-  if ((int)p->border < 0 || (int)p->border > 3) return tare_fail(error, TARE_E_ARGUMENT, "border %d is none of zero, reflect, edge, valid", (int)p->border);
+  if ((int)p->border < 0 || (int)p->border > 3)
+    return tare_fail(error, TARE_E_ARGUMENT, "border %d is none of zero, reflect, edge, valid", (int)p->border);
   if (p->channels % p->groups || p->outputs % p->groups)
-    return tare_fail(error, TARE_E_SHAPE, "%d groups must divide the %d input and the %d output channels", p->groups, p->channels, p->outputs);
+    return tare_fail(error, TARE_E_SHAPE, "%d groups must divide the %d input and the %d output channels", p->groups, p->channels,
+                     p->outputs);
   return TARE_OK;
 }
 
@@ -126,8 +130,8 @@ static tare_status check_axis(const tare_conv_problem *p, int axis, tare_error *
   if (p->border == TARE_BORDER_REFLECT && pad >= size)
     return tare_fail(error, TARE_E_SHAPE, "reflect padding of %d needs more than %d %s", p->pad[axis], p->size[axis], what[axis]);
   if (reach > size + 2 * pad)
-    return tare_fail(error, TARE_E_SHAPE, "a filter that spans %lld %s does not fit into %d%s: use a smaller kernel or more padding", (long long)reach,
-                     what[axis], p->size[axis], pad ? " with its padding" : "");
+    return tare_fail(error, TARE_E_SHAPE, "a filter that spans %lld %s does not fit into %d%s: use a smaller kernel or more padding",
+                     (long long)reach, what[axis], p->size[axis], pad ? " with its padding" : "");
   return TARE_OK;
 }
 
@@ -146,7 +150,8 @@ tare_status tare_conv_problem_check(const tare_conv_problem *p, tare_error *erro
   int64_t padded[2] = {p->size[0] + 2 * (int64_t)p->pad[0], p->size[1] + 2 * (int64_t)p->pad[1]};
   if (!product(p->batch, padded[0], padded[1], p->channels) || !product(p->outputs, p->channels / p->groups, p->kernel[0], p->kernel[1]) ||
       !product(p->batch, tare_conv_output_size(p, 0), tare_conv_output_size(p, 1), p->outputs))
-    return tare_fail(error, TARE_E_SHAPE, "the problem is too large: each of its tensors must stay under 2^31 elements; use fewer images at a time");
+    return tare_fail(error, TARE_E_SHAPE,
+                     "the problem is too large: each of its tensors must stay under 2^31 elements; use fewer images at a time");
   return TARE_OK;
 }
 

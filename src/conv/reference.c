@@ -41,12 +41,17 @@ static void tap(const struct work *work, int count, size_t step, double *x, doub
 
 static int clamp(int i, int low, int high) { return i < low ? low : i > high ? high : i; }
 
-/* The tap in column b of the filter, for a row of outputs y and the row of inputs x that it reads: the inside at once, border columns one by one. */
+/*
+ * The tap in column b of the filter, for a row of outputs y and the row of inputs x that it reads: the
+ * inside at once, border columns one by one.
+ */
 static void tap_row(const struct work *work, int b, double *x, double *w, double *y) {
   const tare_conv_problem *p = work->p;
   int width = tare_conv_output_size(p, 1), s = p->stride[1], at = b * p->dilation[1] - p->pad[1]; /* output j reads column j s + at */
-  int first = at >= 0 ? 0 : clamp((-at + s - 1) / s, 0, width), end = at >= p->size[1] ? first : clamp((p->size[1] - 1 - at) / s + 1, first, width);
-  if (end > first) tap(work, end - first, (size_t)s * p->channels, x + (size_t)(first * s + at) * p->channels, w, y + (size_t)first * p->outputs);
+  int first = at >= 0 ? 0 : clamp((-at + s - 1) / s, 0, width);
+  int end = at >= p->size[1] ? first : clamp((p->size[1] - 1 - at) / s + 1, first, width);
+  if (end > first)
+    tap(work, end - first, (size_t)s * p->channels, x + (size_t)(first * s + at) * p->channels, w, y + (size_t)first * p->outputs);
   for (int j = first == 0 ? end : 0; j < width; j = j + 1 == first ? end : j + 1) {
     int column = tare_border_source(p->border, j * s + at, p->size[1]);
     if (column >= 0) tap(work, 1, 0, x + (size_t)column * p->channels, w, y + (size_t)j * p->outputs);
@@ -113,7 +118,9 @@ static void start_output(const tare_ready *r, const void *bias, double *y) {
   for (size_t i = o; i < n; i++) y[i] = y[i - o];
 }
 
-static const void *image_at(const tare_ready *r, const void *array, size_t n, size_t size) { return (const char *)array + n * size * r->kernels->real; }
+static const void *image_at(const tare_ready *r, const void *array, size_t n, size_t size) {
+  return (const char *)array + n * size * r->kernels->real;
+}
 
 /* Image n: what is read widened, what is written started, the loops, what was written narrowed. */
 static void run_image(const tare_ready *r, const struct work *work, size_t n, const void *a, const void *b, const void *bias, void *out) {

@@ -129,7 +129,9 @@ static dnnl_status_t make_reorder(dnnl_engine_t engine, view from, view to, dnnl
   return status;
 }
 
-static view tensor(const tare_onednn_conv *c, int argument) { return dnnl_primitive_desc_query_md(c->desc, dnnl_query_exec_arg_md, argument); }
+static view tensor(const tare_onednn_conv *c, int argument) {
+  return dnnl_primitive_desc_query_md(c->desc, dnnl_query_exec_arg_md, argument);
+}
 
 static int weights_argument(tare_pass pass) { return pass == TARE_BACKWARD_WEIGHTS ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS; }
 
@@ -172,12 +174,14 @@ static tare_status status_of(dnnl_status_t status, tare_error *error) {
  * with fewer channels than a vector holds: https://github.com/uxlfoundation/oneDNN/issues/6035
  */
 static int is_unsafe(const tare_conv_problem *p, tare_pass pass) {
-  return pass == TARE_BACKWARD_WEIGHTS && p->kernel[0] * p->kernel[1] == 1 && p->stride[0] * p->stride[1] > 1 && p->channels / p->groups < 16;
+  int strided_point = p->kernel[0] * p->kernel[1] == 1 && p->stride[0] * p->stride[1] > 1;
+  return pass == TARE_BACKWARD_WEIGHTS && strided_point && p->channels / p->groups < 16;
 }
 
 /* `whole`: with the primitives, else only the descriptor, for its name. */
 static tare_status create(const tare_conv_problem *problem, tare_pass pass, int whole, tare_onednn_conv **out, tare_error *error) {
-  if (is_unsafe(problem, pass)) return tare_fail(error, TARE_E_UNSUPPORTED, "oneDNN issue 6035: strided 1x1 with few channels writes past its memory");
+  if (is_unsafe(problem, pass))
+    return tare_fail(error, TARE_E_UNSUPPORTED, "oneDNN issue 6035: strided 1x1 with few channels writes past its memory");
   tare_onednn_conv *c = tare_alloc(1, sizeof *c);
   if (!c) return tare_fail_memory(error, sizeof *c, "a convolution");
   struct shape s;
@@ -260,13 +264,14 @@ tare_status tare_onednn_conv_unpack(const tare_onednn_conv *c, const float *pack
   return reorder(c, c->unpack, tensor(c, DNNL_ARG_DIFF_WEIGHTS), see(&c->plain), packed, plain);
 }
 
-tare_status tare_onednn_conv_run(const tare_onednn_conv *c, const float *a, const float *b, const float *bias, float *out, float *workspace) {
+tare_status tare_onednn_conv_run(const tare_onednn_conv *c, const float *a, const float *b, const float *bias, float *out,
+                                 float *workspace) {
   static const int names[3][3] = {{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST},
                                   {DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC},
                                   {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS}};
   const int *name = names[c->pass == TARE_FORWARD ? 0 : c->pass == TARE_BACKWARD_DATA ? 1 : 2];
-  struct argument arguments[MOST_ARGUMENTS] = {{name[0], tensor(c, name[0]), a}, {name[1], tensor(c, name[1]), b}, {name[2], tensor(c, name[2]), out},
-                                               {DNNL_ARG_SCRATCHPAD, tensor(c, DNNL_ARG_SCRATCHPAD), workspace}};
+  struct argument arguments[MOST_ARGUMENTS] = {{name[0], tensor(c, name[0]), a}, {name[1], tensor(c, name[1]), b},
+                                               {name[2], tensor(c, name[2]), out}, {DNNL_ARG_SCRATCHPAD, tensor(c, DNNL_ARG_SCRATCHPAD), workspace}};
   int count = 4;
   if (c->pass == TARE_FORWARD) arguments[count++] = (struct argument){DNNL_ARG_BIAS, tensor(c, DNNL_ARG_BIAS), bias};
   return execute(c, c->primitive, arguments, count);

@@ -15,7 +15,10 @@ typedef struct tare_onednn_conv tare_onednn_conv; /* one pass of one problem; im
 /* The border must be zero or valid. TARE_E_UNSUPPORTED when oneDNN has no implementation, TARE_E_LIBRARY when it fails. */
 tare_status tare_onednn_conv_create(const tare_conv_problem *problem, tare_pass pass, tare_onednn_conv **out, tare_error *error);
 void tare_onednn_conv_free(tare_onednn_conv *conv);
-/* The name of the implementation that create would get ("jit:avx2"), without generating its code: tens of microseconds. Errors as create. */
+/*
+ * The name of the implementation that create would get ("jit:avx2"), without generating its code: tens
+ * of microseconds. Errors as create.
+ */
 tare_status tare_onednn_conv_probe(const tare_conv_problem *problem, tare_pass pass, char *name, size_t size, tare_error *error);
 size_t tare_onednn_conv_weights(const tare_onednn_conv *conv);   /* floats of the weights in oneDNN's own layout */
 size_t tare_onednn_conv_workspace(const tare_onednn_conv *conv); /* floats of scratch */
@@ -27,7 +30,8 @@ tare_status tare_onednn_conv_unpack(const tare_onednn_conv *conv, const float *p
  * Forward: (x, packed weights, bias) to y. Backward data: (dy, packed weights,
  * NULL) to dx. Backward weights: (x, dy, NULL) to the packed gradient.
  */
-tare_status tare_onednn_conv_run(const tare_onednn_conv *conv, const float *a, const float *b, const float *bias, float *out, float *workspace);
+tare_status tare_onednn_conv_run(const tare_onednn_conv *conv, const float *a, const float *b, const float *bias, float *out,
+                                 float *workspace);
 
 /* C = alpha op(A) op(B) + beta C, row-major; op is transposed where trans is 'T', else 'N'. */
 tare_status tare_onednn_sgemm(char transa, char transb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,

@@ -53,7 +53,10 @@ static inline int walk_border(tare_border border, int i, int n) {
   return at;
 }
 
-/* The three passes by the formula, one product at a time, with the sums of magnitudes that errors are measured by. Any output may be NULL. */
+/*
+ * The three passes by the formula, one product at a time, with the sums of magnitudes that errors are
+ * measured by. Any output may be NULL.
+ */
 typedef struct naive { double *y, *dx, *dw, *y_size, *dx_size, *dw_size; } naive;
 
 static inline void add_product(double *sum, double *size, size_t at, double product) {

@@ -190,10 +190,12 @@ static void partials_add_up(void **state) {
     k->add(size, b, a);
     assert_int_equal(tare_conv_finish(plan, a, got), TARE_OK);
     p.batch *= 2;
-    naive want = {tare_alloc(2 * ny, 8), tare_alloc(2 * nx, 8), tare_alloc(nw, 8), tare_alloc(2 * ny, 8), tare_alloc(2 * nx, 8), tare_alloc(nw, 8)};
+    naive want = {tare_alloc(2 * ny, 8), tare_alloc(2 * nx, 8), tare_alloc(nw, 8), tare_alloc(2 * ny, 8), tare_alloc(2 * nx, 8),
+                  tare_alloc(nw, 8)};
     naive_passes(&p, x, w, dy, &want);
     for (size_t j = 0; j < nw; j++) assert_true(fabs((double)got[j] - want.dw[j]) <= 2e-6 * want.dw_size[j]);
-    void *all[] = {x, dy, w, xf, dyf, got, a, b, second_x, second_dy, work, want.y, want.dx, want.dw, want.y_size, want.dx_size, want.dw_size};
+    void *all[] = {x, dy, w, xf, dyf, got, a, b, second_x, second_dy, work, want.y, want.dx, want.dw, want.y_size, want.dx_size,
+                   want.dw_size};
     for (size_t j = 0; j < sizeof all / sizeof *all; j++) tare_free(all[j]);
     tare_conv_plan_free(plan);
   }

@@ -53,9 +53,11 @@ enum { NANS = 0xFF, JUNK = 0xA5 };
 static void *run_pass(const struct example *e, const tare_conv_plan *plan, const tare_kernels *k, tare_pass pass, int with_bias) {
   const tare_conv_problem *p = &e->p;
   size_t nx = count_x(p), ny = count_y(p), nw = tare_conv_weights_size(p), no = (size_t)p->outputs;
-  size_t prepared_size = tare_conv_prepared_size(plan), partial_size = tare_conv_partial_size(plan), work_size = tare_conv_workspace_size(plan);
+  size_t prepared_size = tare_conv_prepared_size(plan), partial_size = tare_conv_partial_size(plan);
+  size_t work_size = tare_conv_workspace_size(plan);
   void *x = array_of(k, nx, e->x, 0), *w = array_of(k, nw, e->w, 0), *dy = array_of(k, ny, e->dy, 0), *bias = array_of(k, no, e->bias, 0);
-  void *prepared = array_of(k, prepared_size, NULL, NANS), *partial = array_of(k, partial_size, NULL, NANS), *work = array_of(k, work_size, NULL, JUNK);
+  void *prepared = array_of(k, prepared_size, NULL, NANS), *partial = array_of(k, partial_size, NULL, NANS);
+  void *work = array_of(k, work_size, NULL, JUNK);
   size_t n = pass == TARE_FORWARD ? ny : pass == TARE_BACKWARD_DATA ? nx : nw;
   void *out = array_of(k, n, NULL, NANS);
   if (pass != TARE_BACKWARD_WEIGHTS) assert_int_equal(tare_conv_prepare(plan, w, prepared), TARE_OK);
@@ -73,7 +75,8 @@ static void *run_pass(const struct example *e, const tare_conv_plan *plan, const
 }
 
 /* |got - want| <= tolerance * sum of magnitudes, for each element. */
-static void compare(const struct example *e, const tare_kernels *k, const char *who, tare_pass pass, const void *got, int with_bias, double tolerance) {
+static void compare(const struct example *e, const tare_kernels *k, const char *who, tare_pass pass, const void *got, int with_bias,
+                    double tolerance) {
   size_t n = pass == TARE_FORWARD ? count_y(&e->p) : pass == TARE_BACKWARD_DATA ? count_x(&e->p) : tare_conv_weights_size(&e->p);
   const double *want = pass == TARE_FORWARD ? e->want.y : pass == TARE_BACKWARD_DATA ? e->want.dx : e->want.dw;
   const double *size = pass == TARE_FORWARD ? e->want.y_size : pass == TARE_BACKWARD_DATA ? e->want.dx_size : e->want.dw_size;
@@ -176,7 +179,8 @@ static void backward_passes_are_adjoint(void **state) {
     assert_int_equal(tare_conv_plan_create(&p, precision, 7, NULL, &plan, NULL), TARE_OK);
     void *y = run_pass(&e, plan, k, TARE_FORWARD, 0), *dx = run_pass(&e, plan, k, TARE_BACKWARD_DATA, 0);
     void *dw = run_pass(&e, plan, k, TARE_BACKWARD_WEIGHTS, 0);
-    double size = 0, a = dot_of(k, count_y(&p), y, e.dy), b = dot_of(k, count_x(&p), dx, e.x), c = dot_of(k, tare_conv_weights_size(&p), dw, e.w);
+    double size = 0, a = dot_of(k, count_y(&p), y, e.dy), b = dot_of(k, count_x(&p), dx, e.x);
+    double c = dot_of(k, tare_conv_weights_size(&p), dw, e.w);
     for (size_t j = 0; j < count_y(&p); j++) size += e.want.y_size[j] * fabs(e.dy[j]);
     double tolerance = (precision == TARE_F64 ? 1e-14 : 1e-6) * size;
     assert_true(fabs(a - b) <= tolerance && fabs(a - c) <= tolerance);

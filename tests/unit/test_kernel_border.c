@@ -11,7 +11,8 @@
 
 static tare_conv_problem problem_of(tare_rng *rng) {
   static const int channels[] = {1, 2, 3, 5, 7, 8, 13, 17, 33};
-  tare_conv_problem p = {.groups = 1, .batch = draw(rng, 1, 3), .channels = channels[draw(rng, 0, 8)], .outputs = 1, .border = (tare_border)draw(rng, 0, 2)};
+  tare_conv_problem p = {.groups = 1, .batch = draw(rng, 1, 3), .channels = channels[draw(rng, 0, 8)], .outputs = 1,
+                         .border = (tare_border)draw(rng, 0, 2)};
   for (int i = 0; i < 2; i++) {
     p.size[i] = draw(rng, 1, 40);
     p.kernel[i] = draw(rng, 1, p.size[i] < 20 ? p.size[i] : 20);
@@ -49,7 +50,8 @@ static void check_padding(tare_rng *rng, const tare_kernels *k) {
   void *x = integers(rng, k, nx, &x_values), *d = integers(rng, k, np, &d_values), *padded = nans(k, np), *dx = nans(k, nx);
   for (size_t at = 0; at < np; at++) {
     size_t pixel = at / c, n = pixel / ((size_t)h * w);
-    int row = walk_border(p.border, (int)(pixel / w % h) - p.pad[0], p.size[0]), column = walk_border(p.border, (int)(pixel % w) - p.pad[1], p.size[1]);
+    int row = walk_border(p.border, (int)(pixel / w % h) - p.pad[0], p.size[0]);
+    int column = walk_border(p.border, (int)(pixel % w) - p.pad[1], p.size[1]);
     if (row < 0 || column < 0) continue;
     size_t from = ((n * p.size[0] + row) * p.size[1] + column) * c + at % c;
     padded_want[at] = x_values[from];
