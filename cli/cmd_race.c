@@ -112,29 +112,36 @@ static int does_not_learn(const tare_race_row *row) { return !row->learns && isf
 static int has_penalty(const tare_race_row *row) { return isfinite(row->penalty_residual); }
 static int has_diverged(const tare_race_row *row) { return row->diverged; }
 
-/* "TITLE: a, b 0.1": the methods that pass, with what `note` adds; nothing where none does. */
-static void list(FILE *file, const tare_race_result *result, const char *title, row_test test, void (*note)(FILE *file, const tare_race_row *row)) {
-  const tare_race_row *rows;
-  size_t count = tare_race_rows(result, &rows), listed = 0;
-  for (size_t i = 0; i < count; i++) {
-    if (!test(&rows[i])) continue;
-    fprintf(file, "%s %s", listed++ ? "," : title, rows[i].method);
-    if (note) note(file, &rows[i]);
-  }
-  if (listed) fprintf(file, ".\n");
-}
+static void note_penalty(const tare_race_row *row, char *text, size_t size) { snprintf(text, size, " %.2g", row->penalty_residual); }
+static void note_diverged(const tare_race_row *row, char *text, size_t size) { snprintf(text, size, " %d", row->diverged); }
 
-static void note_penalty(FILE *file, const tare_race_row *row) { fprintf(file, " %.2g", row->penalty_residual); }
-static void note_diverged(FILE *file, const tare_race_row *row) { fprintf(file, " %d", row->diverged); }
+/* A line of notes, broken at words. */
+static void say(FILE *file, const char *text) { cli_wrap(file, text, 0, 0, cli_terminal_width(file)); }
+
+/* "TITLE: a, b 0.1": the methods that pass, with what `note` adds; nothing where none does. */
+static void list(FILE *file, const tare_race_result *result, const char *title, row_test test,
+                 void (*note)(const tare_race_row *row, char *text, size_t size)) {
+  const tare_race_row *rows;
+  size_t count = tare_race_rows(result, &rows), used = 0;
+  char line[4000];
+  for (size_t i = 0; i < count && used < sizeof line; i++) {
+    char noted[32] = "";
+    if (!test(&rows[i])) continue;
+    if (note) note(&rows[i], noted, sizeof noted);
+    used += (size_t)snprintf(line + used, sizeof line - used, "%s %s%s", used ? "," : title, rows[i].method, noted);
+  }
+  if (used) say(file, line);
+}
 
 static void print_notes(FILE *file, const tare_race_result *result, int seeds) {
   const tare_race_row *difference = find(result, "difference");
   size_t images = tare_race_test_images(result);
+  char line[200];
   fprintf(file, "\nA guess has loss %.3f.\n", tare_race_chance(result));
-  if (difference && isfinite(difference->final_loss))
-    fprintf(file, "to ref: steps, and seconds, to the difference layer's last loss, %.3f; wins: seeds with a lower mean loss than its.\n",
-            difference->final_loss);
-  else fprintf(file, "No reference: the difference layer did not race, or diverged.\n");
+  snprintf(line, sizeof line, difference && isfinite(difference->final_loss)
+             ? "to ref: steps, and seconds, to the difference layer's last loss, %.3f; wins: seeds with a lower mean loss than its."
+             : "No reference: the difference layer did not race, or diverged.", difference ? difference->final_loss : 0);
+  say(file, line);
   list(file, result, "* the best rate lies at an end of those tried:", at_edge, NULL);
   list(file, result, "Mean |A w - b| that the penalty reached:", has_penalty, note_penalty);
   list(file, result, "Runs that diverged:", has_diverged, note_diverged);
