@@ -1,6 +1,6 @@
 # A race so small that only its form counts: who is ahead is chance.
 small='--images 6 --patch 16 --kernel 3 --steps 5 --batch 8 --threads 1 --timing 0.1'
-names() { numbers | sed -E -e 's/^([a-z-]+(\(N\))?) .*(N|-|[0-9/]+)$/\1 .../' -e 's/: [a-z].*/: .../' | sort; }
+names() { numbers | sed -E -e '/^to ref/,/^Accuracy/d' -e 's/^([a-z-]+(\(N\))?) .*(N|-|[0-9/]+)$/\1 .../' -e 's/: [a-z].*/: .../' | sort; }
 tare race leaves $small --lr 0.01 --json race.json | names
 helper shape race.json
 tare race leaves $small --methods none,spectral --lr 0.01 --seeds 1 --quiet --json - >out
