@@ -113,6 +113,10 @@ static void what_a_larger_batch_left_behind_does_not_count(void **state) {
   tare_free(images);
 }
 
+/*
+ * To the bit for an image at the same place in its shard, whatever its neighbours; to rounding at
+ * another place, where a matrix product may add in another order.
+ */
 static void evaluation_takes_each_image_by_itself(void **state) {
   (void)state;
   tare_net_options o = options_of(1);
@@ -127,7 +131,9 @@ static void evaluation_takes_each_image_by_itself(void **state) {
   for (int i = 0; i < BATCH; i++)
     for (int count = 1; count <= BATCH - i; count += 5) {
       assert_int_equal(tare_net_forward(net, images + (size_t)i * pixels, count, 0, 77, &output, NULL), TARE_OK);
-      assert_memory_equal(output, all + (size_t)i * size, size * (size_t)count * sizeof(float));
+      const float *here = output, *want = all + (size_t)i * size;
+      if (i % 8 == 0) assert_memory_equal(here, want, size * (size_t)count * sizeof(float));
+      for (size_t k = 0; k < size * (size_t)count; k++) assert_true(fabsf(here[k] - want[k]) <= 1e-5f * (1 + fabsf(want[k])));
     }
   tare_net_free(net);
   tare_free(images);
