@@ -65,6 +65,8 @@ tare_status tare_file_begin(const char *path, tare_file **out, tare_error *error
     errno = EISDIR;
     return cannot_write(path, error);
   }
+  if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) /* the rename would replace the device itself */
+    return tare_fail(error, TARE_E_IO, "%s: cannot be written: expected a file, found a device or a pipe", path);
   tare_file *file = tare_alloc(1, sizeof *file);
   if (!file) return tare_fail_memory(error, sizeof *file, path);
   tare_text name = {0};

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "basis/basis.h"
 
-static const double ridge = 1e-4; /* of the largest variance, under the root of whitened's scale */
+static const double ridge = 1e-4; /* of the largest variance: no coefficient counts as smaller, so that noise is not blown up */
 
 /* R = A D S: each row of A, slice by slice, through the forward DCT, times S. */
 static tare_status rows_in_coordinates(const tare_constraint *c, const tare_builder *b, const double *scale, double **out, tare_error *error) {
@@ -85,7 +85,7 @@ tare_status tare_basis_whitened(tare_basis *b, const tare_constraint *c, const t
   }
   for (int i = 1; i < slice; i++) most = fmax(most, scale[i]);
   if (!(most > 0)) most = 1; /* an input without any detail: nothing to scale by */
-  for (int i = 0; i < slice; i++) scale[i] = 1 / sqrt(fmax(scale[i], 0) + ridge * most);
+  for (int i = 0; i < slice; i++) scale[i] = 1 / sqrt(fmax(scale[i], ridge * most));
   for (int i = slice; i < b->taps; i++) scale[i] = scale[i % slice];
   return scaled_dct(b, c, scale, error);
 }

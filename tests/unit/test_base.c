@@ -127,6 +127,7 @@ static void a_file_is_there_whole_or_not_at_all(void **state) {
   assert_int_equal(tare_file_read(path, 4, &data, &size, &error), TARE_E_DATA);
   assert_int_equal(tare_file_read(folder, 100, &data, &size, &error), TARE_E_DATA);
   assert_int_equal(tare_file_can_write(folder, &error), TARE_E_IO);
+  assert_int_equal(tare_file_can_write("/dev/null", &error), TARE_E_IO);
   unlink(path);
   assert_int_equal(rmdir(folder), 0);
   assert_int_equal(tare_file_can_write(path, &error), TARE_E_IO);
