@@ -12,7 +12,7 @@
  *   spectral, spectral(p)  D S H: separable orthonormal DCT-II, S = diag(|k|^p / s) (p = 1 unless given; |k| taken as 1 at k = 0),
  *                  H the last n-m columns of m Householder reflections of (A D S)'
  *   dct            the same as spectral(0)
- *   whitened       as spectral, S from the measured rms of each DCT coefficient (ridge 1e-4 of the largest)
+ *   whitened       as spectral, S from the measured rms of each DCT coefficient (none counts as under 1e-4 of the largest variance)
  *   whitened-full  N (N' C N)^(-1/2), C measured, n at most 256
  *
  * Derivations: doc/maths.md. A basis is immutable after creation and rescaling
