@@ -39,7 +39,7 @@ static double seconds_left(const race_crew *crew) {
   double pace = 1.0 / crew->race->options->threads;
   if (crew->cost_done > 0.02 * crew->cost) pace = (now() - crew->began) / crew->cost_done;
   double timing = crew->race->options->timing_seconds, left = (crew->cost - crew->cost_done) * pace;
-  if (crew->ended) return fmax(0, timing - (now() - crew->ended));
+  if (crew->ended > 0) return fmax(0, timing - (now() - crew->ended));
   return fmax(0, left) + timing;
 }
 
@@ -144,7 +144,7 @@ tare_status tare_race_crew_run(void *user, race_task *tasks, size_t count, tare_
   for (size_t i = 0; i < count; i++) crew->order[i] = &tasks[i];
   sort_longest_first(crew, crew->order, count);
   replan(crew, tasks, count);
-  if (!crew->began) crew->began = now();
+  if (!(crew->began > 0)) crew->began = now();
   tare_pool_run(crew->pool, (int)count, run_one, crew);
   tare_free(crew->order);
   if (crew->status && error) *error = crew->error;

@@ -15,6 +15,13 @@ typedef float REAL;
 #define JOIN(a, b, c) JOIN_(a, b, c)
 #define NAME(name) JOIN(tare_, VARIANT, name)
 
+/* In front of a loop: its iterations do not depend on each other through memory, so that it may be vectorised. */
+#ifdef __clang__
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
 #define KERNEL(name, type, arguments) type NAME(name) arguments;
 #include "kernel/kernels.inc"
 #undef KERNEL

@@ -8,28 +8,28 @@
 void NAME(relu_forward)(size_t n, const void *x, void *y) {
   const REAL *in = x;
   REAL *out = y;
-#pragma GCC ivdep
+INDEPENDENT
   for (size_t i = 0; i < n; i++) out[i] = in[i] < 0 ? 0 : in[i];
 }
 
 void NAME(relu_backward)(size_t n, const void *y, const void *dy, void *dx) {
   const REAL *out = y, *gradient = dy;
   REAL *result = dx;
-#pragma GCC ivdep
+INDEPENDENT
   for (size_t i = 0; i < n; i++) result[i] = out[i] > 0 ? gradient[i] : 0;
 }
 
 void NAME(multiply)(size_t n, const void *x, const void *factors, void *y) {
   const REAL *in = x, *factor = factors;
   REAL *out = y;
-#pragma GCC ivdep
+INDEPENDENT
   for (size_t i = 0; i < n; i++) out[i] = in[i] * factor[i];
 }
 
 void NAME(add)(size_t n, const void *x, void *y) {
   const REAL *in = x;
   REAL *out = y;
-#pragma GCC ivdep
+INDEPENDENT
   for (size_t i = 0; i < n; i++) out[i] += in[i];
 }
 

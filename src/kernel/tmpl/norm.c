@@ -52,13 +52,13 @@ static inline REAL normalised(REAL x, REAL mean, REAL a, REAL b) { return (x - m
 static void forward_row(size_t length, size_t period, int relu, const REAL *vectors, const REAL *x, REAL *y) {
   const REAL *mean = vectors, *a = vectors + period, *b = vectors + 2 * period;
   if (relu) {
-#pragma GCC ivdep
+INDEPENDENT
     for (size_t j = 0; j < length; j++) {
       REAL value = normalised(x[j], mean[j], a[j], b[j]);
       y[j] = value < 0 ? 0 : value;
     }
   } else {
-#pragma GCC ivdep
+INDEPENDENT
     for (size_t j = 0; j < length; j++) y[j] = normalised(x[j], mean[j], a[j], b[j]);
   }
 }
@@ -76,7 +76,7 @@ static inline void backward_sum_rows(size_t length, size_t rows, size_t period, 
                                      const REAL *restrict x, const REAL *restrict dy, REAL *restrict sums) {
   const REAL *mean = vectors, *a = vectors + period, *b = vectors + 2 * period;
   REAL *products = sums + period;
-#pragma GCC ivdep
+INDEPENDENT
   for (size_t j = 0; j < length; j++) {
     REAL sum = 0, product = 0;
     for (size_t i = 0; i < rows; i++) {
@@ -105,7 +105,7 @@ void NAME(bn_backward_sums)(size_t n, size_t period, int relu, const void *vecto
 static inline void backward_row(size_t length, size_t period, int relu, const REAL *vectors, const REAL *x, const REAL *dy, REAL *dx) {
   const REAL *mean = vectors, *a = vectors + period, *b = vectors + 2 * period;
   const REAL *p = vectors + 3 * period, *q = vectors + 4 * period, *r = vectors + 5 * period;
-#pragma GCC ivdep
+INDEPENDENT
   for (size_t j = 0; j < length; j++) {
     REAL g = passed(relu, x[j], dy[j], mean[j], a[j], b[j]);
     dx[j] = p[j] * g + (q[j] * (x[j] - mean[j]) + r[j]);

@@ -105,7 +105,7 @@ static void subtract(int positions, int c, const REAL *x, const REAL *mean, REAL
   int fold = c < LANES ? LANES / c : 0, i = 0;
   for (int j = 0; j < fold * c; j++) wide[j] = mean[j % c];
   for (; fold && i + fold <= positions; i += fold) {
-#pragma GCC ivdep
+INDEPENDENT
     for (int j = 0; j < fold * c; j++) y[(size_t)i * c + j] = x[(size_t)i * c + j] - wide[j];
   }
   for (; i < positions; i++)
