@@ -14,7 +14,7 @@ enum { SPINS = 2000 };
 struct worker { tare_pool *pool; int index; pthread_t thread; };
 
 struct tare_pool {
-  int threads, started;
+  int started; /* threads beside the caller */
   pthread_mutex_t lock;
   pthread_cond_t wake, done;
   atomic_uint generation;  /* one more for each run */
@@ -85,7 +85,6 @@ tare_status tare_pool_create(int threads, tare_pool **out, tare_error *error) {
     return tare_fail(error, TARE_E_ARGUMENT, "threads must be 1 to %d, not %d", MAX_THREADS, threads);
   tare_pool *pool = tare_alloc(1, sizeof *pool);
   if (!pool) return tare_fail_memory(error, sizeof *pool, "a thread pool");
-  pool->threads = threads;
   pthread_mutex_init(&pool->lock, NULL);
   pthread_cond_init(&pool->wake, NULL);
   pthread_cond_init(&pool->done, NULL);
@@ -111,5 +110,3 @@ void tare_pool_free(tare_pool *pool) {
   pthread_mutex_destroy(&pool->lock);
   tare_free(pool);
 }
-
-int tare_pool_threads(const tare_pool *pool) { return pool->threads; }

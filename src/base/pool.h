@@ -17,7 +17,6 @@ typedef void (*tare_job)(void *user, int job, int worker);
 
 tare_status tare_pool_create(int threads, tare_pool **out, tare_error *error); /* threads 1 to 256 */
 void tare_pool_free(tare_pool *pool);
-int tare_pool_threads(const tare_pool *pool);
 /* Returns when every job is done. */
 void tare_pool_run(tare_pool *pool, int jobs, tare_job run, void *user);
 

@@ -70,3 +70,12 @@ int tare_parse_double(const char *text, double low, double high, double *value) 
   *value = number;
   return 0;
 }
+
+const char *tare_number_text(double value, char buffer[32]) {
+  for (int digits = 6; digits <= 17; digits++) {
+    double back;
+    snprintf(buffer, 32, "%.*g", digits, value);
+    if (tare_parse_double(buffer, value, value, &back) == 0) break;
+  }
+  return buffer;
+}

@@ -18,4 +18,7 @@ void tare_text_free(tare_text *text);
 int tare_parse_int(const char *text, int64_t low, int64_t high, int64_t *value);
 int tare_parse_double(const char *text, double low, double high, double *value);
 
+/* The shortest decimal that reads back as `value`, into buffer; returns buffer. */
+const char *tare_number_text(double value, char buffer[32]);
+
 #endif

@@ -22,6 +22,7 @@ static const tare_basis_kind kinds[] = {
 enum { KINDS = sizeof kinds / sizeof *kinds, MOST_TAPS = 1 << 16 };
 
 static const char *const names[] = {"centred", "orthonormal", "pivot", "spectral", "dct", "whitened", "whitened-full", NULL};
+_Static_assert(sizeof names / sizeof *names == KINDS + 1, "a name for each row of the table");
 
 const char *const *tare_basis_names(void) { return names; }
 
@@ -81,16 +82,9 @@ tare_status tare_basis_create(const tare_constraint *constraint, const char *nam
   if (status) return status;
   tare_basis *b = tare_alloc(1, sizeof *b);
   if (!b) return tare_fail_memory(error, sizeof *b, "a basis");
-  if (kind->power && power != 1) snprintf(b->name, sizeof b->name, "%s(%.17g)", kind->name, power);
+  char number[32];
+  if (kind->power && power != 1) snprintf(b->name, sizeof b->name, "%s(%s)", kind->name, tare_number_text(power, number));
   else snprintf(b->name, sizeof b->name, "%s", kind->name);
-  for (int digits = 1; kind->power && power != 1 && digits <= 17; digits++) { /* the shortest text that reads back the same */
-    double again;
-    char text[32];
-    snprintf(text, sizeof text, "%.*g", digits, power);
-    if (tare_parse_double(text, -4, 4, &again) || again != power) continue;
-    snprintf(b->name, sizeof b->name, "%s(%s)", kind->name, text);
-    break;
-  }
   status = fill(b, constraint, kind, measured, power, error);
   if (status) tare_basis_free(b);
   else *out = b;

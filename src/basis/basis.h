@@ -81,6 +81,8 @@ tare_status tare_basis_finish(tare_basis *b, tare_builder *builder, const double
 
 /* Covariances: taps of one slice. */
 int tare_covariance_taps(const tare_covariance *c);
+/* |k|^2 of DCT coefficient `at` of a slice, row-major. */
+double tare_frequency_squared(const tare_filter_shape *shape, int at);
 /* The DCT of n taps: matrix[k][i]. */
 void tare_dct_matrix(int n, double *matrix);
 /* out = D' C D's diagonal: the variance of each DCT coefficient of a slice. */

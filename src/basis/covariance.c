@@ -66,8 +66,7 @@ static tare_status whole_dct(const tare_filter_shape *shape, int taps, double **
 }
 
 static double model_variance(const tare_filter_shape *shape, int k, double dc) {
-  double square = 0;
-  for (int a = shape->dims - 1; a >= 0; k /= shape->size[a--]) square += (double)(k % shape->size[a]) * (k % shape->size[a]);
+  double square = tare_frequency_squared(shape, k);
   return square > 0 ? 1 / square : dc;
 }
 

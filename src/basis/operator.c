@@ -13,6 +13,12 @@ void tare_dct_matrix(int n, double *matrix) {
       matrix[k * n + i] = sqrt((k ? 2.0 : 1.0) / n) * cos(3.14159265358979323846 * (double)((2L * i + 1) * k % (4L * n)) / (2.0 * n));
 }
 
+double tare_frequency_squared(const tare_filter_shape *shape, int at) {
+  double square = 0;
+  for (int d = shape->dims - 1; d >= 0; at /= shape->size[d--]) square += (double)(at % shape->size[d]) * (at % shape->size[d]);
+  return square;
+}
+
 static void *copy_of(const void *data, size_t bytes, int *failed) {
   void *copy = tare_alloc(bytes ? bytes : 1, 1);
   if (!copy) *failed = 1;

@@ -55,13 +55,7 @@ static tare_status scaled_dct(tare_basis *b, const tare_constraint *c, double *s
 static void frequencies(const tare_basis *b, double power, double *scale) {
   int slice = b->taps / b->slices;
   for (int i = 0; i < b->taps; i++) {
-    int at = i % slice;
-    double square = 0;
-    for (int d = b->shape.dims - 1; d >= 0; d--) {
-      double k = at % b->shape.size[d];
-      square += k * k;
-      at /= b->shape.size[d];
-    }
+    double square = tare_frequency_squared(&b->shape, i % slice);
     scale[i] = square > 0 ? pow(square, power / 2) : 1;
   }
 }

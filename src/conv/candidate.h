@@ -24,7 +24,7 @@ typedef struct tare_ready {
 
 /* What a candidate thinks of one pass of a problem. */
 typedef struct tare_verdict {
-  double cycles;   /* of one core, estimated (cost.c); below 0: it declines */
+  double cycles;   /* of one core, estimated; below 0: it declines */
   char reason[96]; /* why it declines, or how it would do it */
 } tare_verdict;
 

@@ -4,24 +4,17 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kernel/border.h"
 
 /* Enough for any filter, and a fraction of a second. */
 static const size_t enough_values = (size_t)1 << 21;
-
-/* The row or column that stands at `i` of a padded axis; -1: zero. */
-static int source_index(int i, int size, tare_border border) {
-  if (i >= 0 && i < size) return i;
-  if (border == TARE_BORDER_EDGE) return i < 0 ? 0 : size - 1;
-  if (border == TARE_BORDER_REFLECT) return i < 0 ? -i : 2 * (size - 1) - i;
-  return -1;
-}
 
 /* One image with its border, in float. */
 static void pad_image(const tare_net *net, const tare_conv_problem *p, const void *x, float *out) {
   int h = p->size[0] + 2 * p->pad[0], w = p->size[1] + 2 * p->pad[1], c = p->channels;
   for (int i = 0; i < h; i++)
     for (int j = 0; j < w; j++) {
-      int row = source_index(i - p->pad[0], p->size[0], p->border), column = source_index(j - p->pad[1], p->size[1], p->border);
+      int row = tare_border_source(p->border, i - p->pad[0], p->size[0]), column = tare_border_source(p->border, j - p->pad[1], p->size[1]);
       for (int ch = 0; ch < c; ch++) {
         double value = 0;
         if (row >= 0 && column >= 0) net->kernels->widen(1, tare_at(net, x, ((size_t)row * p->size[1] + column) * c + ch), &value);

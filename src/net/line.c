@@ -163,12 +163,3 @@ const char *tare_nearest_name(const char *word, const char *(*name)(int i)) {
   }
   return nearest;
 }
-
-const char *tare_number_text(double value, char buffer[32]) {
-  for (int digits = 6; digits <= 17; digits++) {
-    double back;
-    snprintf(buffer, 32, "%.*g", digits, value);
-    if (tare_parse_double(buffer, value, value, &back) == 0) break;
-  }
-  return buffer;
-}

@@ -36,7 +36,5 @@ tare_status tare_words_end(const tare_words *words, tare_error *error);
 /* The name nearest to `word` (Levenshtein's distance at most 2, under half its length), NULL if none is. name(i): NULL behind the last. */
 const char *tare_nearest_name(const char *word, const char *(*name)(int i));
 
-/* The shortest decimal that reads back as `value`, into buffer; returns buffer. */
-const char *tare_number_text(double value, char buffer[32]);
 
 #endif
