@@ -16,14 +16,16 @@
  * The weights enter a plan in a form of its own ("prepared": reordered,
  * transformed), made once a step; the gradient leaves it as a "partial"
  * in a form of its own: partials of several shards are added as float arrays,
- * then finished once into the plain gradient. A plan is immutable and may be
- * used by many threads at once, each with its own workspace. Every pass is
- * single-threaded and gives the same bits each time.
+ * then finished once into the plain gradient. What forward computed of x that a backward pass can use (spectra)
+ * is "kept". A plan is immutable and may be used by many threads at once, each with its own arrays and workspace.
+ * The calling thread does the work, with the threads of a pool if it brings one; the bits of a result
+ * depend on the plan alone, never on the number of threads.
  */
 #ifndef TARE_CONV_H
 #define TARE_CONV_H
 
 #include <stdint.h>
+#include <tare/pool.h>
 #include <tare/status.h>
 
 #ifdef __cplusplus
@@ -51,30 +53,65 @@ TARE_API int tare_conv_output_size(const tare_conv_problem *problem, int axis);
 
 typedef struct tare_conv_plan tare_conv_plan;
 
+typedef enum tare_layout { TARE_NHWC, TARE_NCHW } tare_layout; /* of x, y, dx and dy */
+
+/* What may change the result's last bits or what the gradient holds; a sum of these. */
+typedef enum tare_conv_flag {
+  TARE_CONV_ACCURATE = 1,   /* no candidate whose error rms may pass 5e-7 of the output's */
+  TARE_CONV_BRIGHTNESS = 2, /* brightness is taken off before and put back exactly (doc/engine.md): large offsets of x cost no accuracy */
+  /*
+   * With TARE_CONV_BRIGHTNESS: backward weights may leave out the part of the gradient that brightness makes: a
+   * multiple of the constant filter on each slice (MODULO_SLICE), or of one constant on all channels of a filter
+   * (MODULO_FILTER). Right for weights under a rule that fixes that sum: the basis's transpose removes this part anyway, and what is left is as accurate as
+   * without the offset. Wrong for free weights.
+   */
+  TARE_CONV_MODULO_SLICE = 4,
+  TARE_CONV_MODULO_FILTER = 8,
+  TARE_CONV_SHARED = 16,    /* calls bring a pool: passes are cut into parts that its threads share */
+} tare_conv_flag;
+
+typedef struct tare_conv_options {
+  tare_precision precision;
+  tare_layout layout;
+  int passes;             /* a sum of tare_pass; 0: all three */
+  int flags;              /* a sum of tare_conv_flag */
+  const char *candidate;  /* a name to insist on (TARE_E_UNSUPPORTED with its reason if it declines a pass), or NULL: the planner chooses */
+  size_t workspace_limit; /* bytes of workspace and kept together, 0: no limit. TARE_E_UNSUPPORTED if no candidate can do with it */
+  int threads;            /* the most that a pool of a call will have, for the sizes of workspaces; 0 is 1 */
+} tare_conv_options;
+
 /*
- * `passes`: a sum of tare_pass. In double the reference is the only candidate. `candidate`: a name to insist on ("onednn", "im2col",
- * "reference"; TARE_E_UNSUPPORTED with its reason if it declines a pass), or NULL for the planner's choice, which is not timed: the same on each run.
+ * In double the reference is the only candidate. The planner's choice is not timed: the same on each run of one machine. options NULL:
+ * all three passes in float.
  */
-TARE_API tare_status tare_conv_plan_create(const tare_conv_problem *problem, tare_precision precision, int passes, const char *candidate,
-                                           tare_conv_plan **out, tare_error *error);
+TARE_API tare_status tare_conv_plan_create(const tare_conv_problem *problem, const tare_conv_options *options, tare_conv_plan **out,
+                                           tare_error *error);
 TARE_API void tare_conv_plan_free(tare_conv_plan *plan);
-/* The candidate chosen for one pass ("onednn", "im2col", "reference"), NULL if the plan does not cover the pass. */
+/* The candidate chosen for one pass ("onednn", "fft", ..., "reference"), NULL if the plan does not cover the pass. */
 TARE_API const char *tare_conv_plan_candidate(const tare_conv_plan *plan, tare_pass pass);
-/* For each pass every candidate with the reason it gave for accepting or declining and the time it expects, a line each; owned by the plan. */
+/* How it does it ("jit:avx512", "tiles of 40"); owned by the plan. */
+TARE_API const char *tare_conv_plan_algorithm(const tare_conv_plan *plan, tare_pass pass);
+/* For each group of passes every candidate with the reason it gave for accepting or declining and the time it expects, a line each; owned by the plan. */
 TARE_API const char *tare_conv_plan_reasons(const tare_conv_plan *plan);
 
 /* Sizes in elements of the plan's precision (float or double). */
 TARE_API size_t tare_conv_prepared_size(const tare_conv_plan *plan);
 TARE_API size_t tare_conv_partial_size(const tare_conv_plan *plan);
+TARE_API size_t tare_conv_kept_size(const tare_conv_plan *plan); /* 0 where backward works on x itself */
 TARE_API size_t tare_conv_workspace_size(const tare_conv_plan *plan);
 
-/* All arrays 64-byte aligned, never overlapping. bias: o values or NULL. Status is TARE_OK or TARE_E_LIBRARY. */
-TARE_API tare_status tare_conv_prepare(const tare_conv_plan *plan, const void *weights, void *prepared);
-TARE_API tare_status tare_conv_forward(const tare_conv_plan *plan, const void *x, const void *prepared, const void *bias, void *y, void *workspace);
-TARE_API tare_status tare_conv_backward_data(const tare_conv_plan *plan, const void *dy, const void *prepared, void *dx, void *workspace);
-/* Overwrites partial (does not add to it). */
-TARE_API tare_status tare_conv_backward_weights(const tare_conv_plan *plan, const void *x, const void *dy, void *partial, void *workspace);
-TARE_API tare_status tare_conv_finish(const tare_conv_plan *plan, const void *partial, void *dweights);
+/*
+ * All arrays 64-byte aligned, never overlapping. bias: o values or NULL. pool: NULL, or at most options.threads threads. Status is TARE_OK or TARE_E_LIBRARY.
+ * kept: filled by forward, read by the backward pass of the same x; NULL in forward: nothing is kept;
+ * NULL in backward: what is needed is computed again from x, in the workspace.
+ */
+TARE_API tare_status tare_conv_prepare(const tare_conv_plan *plan, const void *weights, void *prepared, tare_pool *pool);
+TARE_API tare_status tare_conv_forward(const tare_conv_plan *plan, const void *x, const void *prepared, const void *bias, void *y, void *kept,
+                                       void *workspace, tare_pool *pool);
+/* dx or partial may be NULL: that gradient is not computed. partial is overwritten, not added to; x may be NULL if it is NULL. */
+TARE_API tare_status tare_conv_backward(const tare_conv_plan *plan, const void *x, const void *dy, const void *prepared, const void *kept,
+                                        void *dx, void *partial, void *workspace, tare_pool *pool);
+TARE_API tare_status tare_conv_finish(const tare_conv_plan *plan, const void *partial, void *dweights, tare_pool *pool);
 
 #ifdef __cplusplus
 }

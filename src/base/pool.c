@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/pool.h"
-
 #include <pthread.h>
 #include <stdatomic.h>
+#include <tare/pool.h>
 
 #include "base/alloc.h"
 #include "base/error.h"

@@ -12,37 +12,56 @@
 
 struct tare_candidate;
 
-/* One pass made ready by one candidate; immutable after create. Sizes in elements of the precision. */
-typedef struct tare_ready {
-  const struct tare_candidate *how;
+/* A group of passes (a sum of tare_pass) that one candidate would do together. */
+typedef struct tare_query {
   tare_conv_problem problem; /* as the candidate sees it: with a border that it cannot do, the problem of the padded images */
-  const tare_kernels *kernels;
-  tare_pass pass;
-  size_t prepared, partial, workspace;
-  void *own;                 /* the candidate's */
-} tare_ready;
+  int passes;                /* several only for candidates that join passes */
+  int flags;                 /* of tare_conv_flag */
+  int threads;               /* the most of a call's pool */
+  size_t limit;              /* of workspace and kept together, in elements; SIZE_MAX: none */
+} tare_query;
 
-/* What a candidate thinks of one pass of a problem. */
+/* What a candidate thinks of a query. */
 typedef struct tare_verdict {
   double cycles;   /* of one core, estimated; below 0: it declines */
   char reason[96]; /* why it declines, or how it would do it */
 } tare_verdict;
 
+/* Passes made ready by one candidate; immutable after create. Sizes in elements of the precision. */
+typedef struct tare_ready {
+  const struct tare_candidate *how;
+  tare_query query;
+  const tare_kernels *kernels;
+  size_t prepared, partial, kept, workspace;
+  void *own; /* the candidate's */
+} tare_ready;
+
+/* The arrays of one call, nhwc; those that its passes do not need are unset. */
+typedef struct tare_call {
+  const void *x, *dy, *prepared, *bias; /* bias may be NULL */
+  void *y, *dx, *partial;
+  void *kept;      /* forward writes it, backward reads it; may be NULL */
+  void *workspace;
+  tare_pool *pool; /* NULL: the calling thread alone */
+} tare_call;
+
 typedef struct tare_candidate {
   const char *name;
   int precisions; /* bits 1 << tare_precision */
   int borders;    /* bits 1 << tare_border that it does itself; for another one the plan pads the images and folds their gradient */
+  int flags;      /* of tare_conv_flag that it sees to itself: BRIGHTNESS; SHARED: it uses the pool. For the others the plan subtracts image means, and cuts the batch */
+  int joins;      /* it is asked for several passes together too */
   /* Fast, and the same each time on one machine: no timing. The problem has a border of `borders`. */
-  void (*judge)(const tare_conv_problem *problem, tare_pass pass, tare_verdict *verdict);
+  void (*judge)(const tare_query *query, tare_verdict *verdict);
   /* Fills the sizes and `own`; on failure the plan calls free (NULL: nothing to free). */
   tare_status (*create)(tare_ready *ready, tare_error *error);
   void (*free)(tare_ready *ready);
-  /* Forward and backward data: plain weights to the prepared form. */
-  tare_status (*prepare)(const tare_ready *ready, const void *weights, void *prepared);
-  /* Forward: x, prepared, bias or NULL to y. Backward data: dy, prepared, NULL to dx. Backward weights: x, dy, NULL to the partial. */
-  tare_status (*run)(const tare_ready *ready, const void *a, const void *b, const void *bias, void *out, void *workspace);
+  /* Forward and backward data: plain weights to the prepared form (once for all passes of the group). */
+  tare_status (*prepare)(const tare_ready *ready, const void *weights, void *prepared, tare_pool *pool);
+  /* passes: of the query's, those to do now: forward alone, or backward ones. */
+  tare_status (*run)(const tare_ready *ready, int passes, const tare_call *call);
   /* Backward weights: the partial to plain weights. */
-  tare_status (*finish)(const tare_ready *ready, const void *partial, void *dweights);
+  tare_status (*finish)(const tare_ready *ready, const void *partial, void *dweights, tare_pool *pool);
 } tare_candidate;
 
 /* In order; of two that expect the same time the first is chosen. NULL at the end. */
@@ -53,5 +72,7 @@ extern const tare_candidate tare_candidate_onednn, tare_candidate_im2col, tare_c
 double tare_conv_flops(const tare_conv_problem *problem);
 /* Elements of the plain weights. */
 size_t tare_conv_weights_size(const tare_conv_problem *problem);
+/* run(user, job, worker) for jobs 0 .. jobs-1, on the pool or (NULL) in the calling thread. */
+void tare_conv_each(tare_pool *pool, int jobs, tare_job run, void *user);
 
 #endif

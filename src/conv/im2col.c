@@ -52,7 +52,9 @@ static double cycles_of(const tare_conv_problem *p, tare_pass pass) {
   return product + copy_cycles(p) + (double)((height + chunk - 1) / chunk) * p->batch * PRODUCT_OVERHEAD;
 }
 
-static void judge(const tare_conv_problem *p, tare_pass pass, tare_verdict *verdict) {
+static void judge(const tare_query *query, tare_verdict *verdict) {
+  const tare_conv_problem *p = &query->problem;
+  tare_pass pass = (tare_pass)query->passes;
   int plain = is_plain(p);
   const char *no = p->groups != 1                                ? "groups"
                    : plain                                       ? NULL
@@ -66,22 +68,24 @@ static void judge(const tare_conv_problem *p, tare_pass pass, tare_verdict *verd
 }
 
 static tare_status create(tare_ready *r, tare_error *error) {
-  const tare_conv_problem *p = &r->problem;
+  const tare_conv_problem *p = &r->query.problem;
   (void)error;
-  *(r->pass == TARE_BACKWARD_WEIGHTS ? &r->partial : &r->prepared) = tare_conv_weights_size(p);
+  *(r->query.passes == TARE_BACKWARD_WEIGHTS ? &r->partial : &r->prepared) = tare_conv_weights_size(p);
   r->workspace = is_plain(p) ? 0 : (size_t)row_of(p) * (size_t)chunk_of(p);
   return TARE_OK;
 }
 
 /* Plain weights are [o][c][tap], those of the product [o][tap][c]. */
-static tare_status prepare(const tare_ready *r, const void *weights, void *prepared) {
-  const tare_conv_problem *p = &r->problem;
+static tare_status prepare(const tare_ready *r, const void *weights, void *prepared, tare_pool *pool) {
+  (void)pool;
+  const tare_conv_problem *p = &r->query.problem;
   r->kernels->transpose_blocks((size_t)p->outputs, (size_t)p->channels, (size_t)(p->kernel[0] * p->kernel[1]), weights, prepared);
   return TARE_OK;
 }
 
-static tare_status finish(const tare_ready *r, const void *partial, void *dweights) {
-  const tare_conv_problem *p = &r->problem;
+static tare_status finish(const tare_ready *r, const void *partial, void *dweights, tare_pool *pool) {
+  (void)pool;
+  const tare_conv_problem *p = &r->query.problem;
   r->kernels->transpose_blocks((size_t)p->outputs, (size_t)(p->kernel[0] * p->kernel[1]), (size_t)p->channels, partial, dweights);
   return TARE_OK;
 }
@@ -93,37 +97,41 @@ static void fill_rows(int rows, int n, const float *row, float *out) {
 /* The product of a pass for `pixels` rows of P. Backward weights are added to those of the chunks before, unless it is the first. */
 static tare_status product(const tare_ready *r, int pixels, const float *patches, const float *b, const float *bias, int first,
                            float *out) {
-  int columns = columns_of(&r->problem), o = r->problem.outputs;
-  if (r->pass == TARE_BACKWARD_WEIGHTS)
+  int columns = columns_of(&r->query.problem), o = r->query.problem.outputs;
+  if (r->query.passes == TARE_BACKWARD_WEIGHTS)
     return tare_onednn_sgemm('T', 'N', o, columns, pixels, 1, b, o, patches, columns, first ? 0 : 1, out, columns);
   if (bias) fill_rows(pixels, o, bias, out);
   return tare_onednn_sgemm('N', 'T', pixels, o, columns, 1, patches, columns, b, columns, bias ? 1 : 0, out, o);
 }
 
-static tare_status run_plain(const tare_ready *r, const float *a, const float *b, const float *bias, float *out) {
-  const tare_conv_problem *p = &r->problem;
+static tare_status run_plain(const tare_ready *r, int passes, const tare_call *call) {
+  const tare_conv_problem *p = &r->query.problem;
   int pixels = p->batch * tare_conv_output_size(p, 0) * tare_conv_output_size(p, 1), columns = columns_of(p), o = p->outputs;
-  if (r->pass == TARE_BACKWARD_DATA) return tare_onednn_sgemm('N', 'N', pixels, columns, o, 1, a, o, b, columns, 0, out, columns);
-  return product(r, pixels, a, b, bias, 1, out);
+  if (passes == TARE_BACKWARD_DATA)
+    return tare_onednn_sgemm('N', 'N', pixels, columns, o, 1, call->dy, o, call->prepared, columns, 0, call->dx, columns);
+  if (passes == TARE_FORWARD) return product(r, pixels, call->x, call->prepared, call->bias, 1, call->y);
+  return product(r, pixels, call->x, call->dy, NULL, 1, call->partial);
 }
 
-static tare_status run_chunks(const tare_ready *r, const float *x, const float *b, const float *bias, float *out, float *patches) {
-  const tare_conv_problem *p = &r->problem;
-  int height = tare_conv_output_size(p, 0), width = tare_conv_output_size(p, 1), chunk = chunk_of(p), forward = r->pass == TARE_FORWARD;
+static tare_status run_chunks(const tare_ready *r, int passes, const tare_call *call) {
+  const tare_conv_problem *p = &r->query.problem;
+  int height = tare_conv_output_size(p, 0), width = tare_conv_output_size(p, 1), chunk = chunk_of(p), forward = passes == TARE_FORWARD;
   size_t image = (size_t)p->size[0] * p->size[1] * p->channels;
+  const float *x = call->x, *b = forward ? call->prepared : call->dy;
+  float *out = forward ? call->y : call->partial;
   tare_status status = TARE_OK;
   for (int n = 0; n < p->batch; n++, x += image)
     for (int row = 0; row < height && !status; row += chunk) {
       int rows = height - row < chunk ? height - row : chunk;
       size_t at = ((size_t)n * height + row) * width * p->outputs; /* of the outputs, or of their gradients */
-      r->kernels->patches(p, row, rows, width, x, patches);
-      status = product(r, rows * width, patches, forward ? b : b + at, bias, n + row == 0, forward ? out + at : out);
+      r->kernels->patches(p, row, rows, width, x, call->workspace);
+      status = product(r, rows * width, call->workspace, forward ? b : b + at, call->bias, n + row == 0, forward ? out + at : out);
     }
   return status;
 }
 
-static tare_status run(const tare_ready *r, const void *a, const void *b, const void *bias, void *out, void *workspace) {
-  return is_plain(&r->problem) ? run_plain(r, a, b, bias, out) : run_chunks(r, a, b, bias, out, workspace);
+static tare_status run(const tare_ready *r, int passes, const tare_call *call) {
+  return is_plain(&r->query.problem) ? run_plain(r, passes, call) : run_chunks(r, passes, call);
 }
 
 const tare_candidate tare_candidate_im2col = {

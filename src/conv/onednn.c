@@ -48,7 +48,9 @@ static double cycles_of(const tare_conv_problem *p, tare_pass pass, const char *
   return tare_conv_flops(p) / (4 * lanes * share * fill) + OVERHEAD;
 }
 
-static void judge(const tare_conv_problem *p, tare_pass pass, tare_verdict *verdict) {
+static void judge(const tare_query *query, tare_verdict *verdict) {
+  const tare_conv_problem *p = &query->problem;
+  tare_pass pass = (tare_pass)query->passes;
   char name[sizeof verdict->reason - 8];
   tare_error error;
   if (tare_onednn_conv_probe(p, pass, name, sizeof name, &error)) {
@@ -72,28 +74,33 @@ static void drop(tare_ready *r) {
 
 static tare_status create(tare_ready *r, tare_error *error) {
   struct own *own = r->own = tare_alloc(1, sizeof *own);
-  if (own) own->no_bias = tare_alloc((size_t)r->problem.outputs, sizeof(float));
-  if (!own || !own->no_bias) return tare_fail_memory(error, (size_t)r->problem.outputs * sizeof(float), "a convolution plan");
-  tare_status status = tare_onednn_conv_create(&r->problem, r->pass, &own->conv, error);
+  if (own) own->no_bias = tare_alloc((size_t)r->query.problem.outputs, sizeof(float));
+  if (!own || !own->no_bias) return tare_fail_memory(error, (size_t)r->query.problem.outputs * sizeof(float), "a convolution plan");
+  tare_status status = tare_onednn_conv_create(&r->query.problem, (tare_pass)r->query.passes, &own->conv, error);
   if (status) return status;
-  *(r->pass == TARE_BACKWARD_WEIGHTS ? &r->partial : &r->prepared) = tare_onednn_conv_weights(own->conv);
+  *(r->query.passes == TARE_BACKWARD_WEIGHTS ? &r->partial : &r->prepared) = tare_onednn_conv_weights(own->conv);
   r->workspace = tare_onednn_conv_workspace(own->conv);
   return TARE_OK;
 }
 
-static tare_status prepare(const tare_ready *r, const void *weights, void *prepared) {
+static tare_status prepare(const tare_ready *r, const void *weights, void *prepared, tare_pool *pool) {
+  (void)pool;
   const struct own *own = r->own;
   return tare_onednn_conv_pack(own->conv, weights, prepared);
 }
 
-static tare_status finish(const tare_ready *r, const void *partial, void *dweights) {
+static tare_status finish(const tare_ready *r, const void *partial, void *dweights, tare_pool *pool) {
+  (void)pool;
   const struct own *own = r->own;
   return tare_onednn_conv_unpack(own->conv, partial, dweights);
 }
 
-static tare_status run(const tare_ready *r, const void *a, const void *b, const void *bias, void *out, void *workspace) {
+static tare_status run(const tare_ready *r, int passes, const tare_call *c) {
   const struct own *own = r->own;
-  return tare_onednn_conv_run(own->conv, a, b, bias ? bias : own->no_bias, out, workspace);
+  if (passes == TARE_FORWARD)
+    return tare_onednn_conv_run(own->conv, c->x, c->prepared, c->bias ? c->bias : own->no_bias, c->y, c->workspace);
+  if (passes == TARE_BACKWARD_DATA) return tare_onednn_conv_run(own->conv, c->dy, c->prepared, NULL, c->dx, c->workspace);
+  return tare_onednn_conv_run(own->conv, c->x, c->dy, NULL, c->partial, c->workspace);
 }
 
 const tare_candidate tare_candidate_onednn = {

@@ -70,9 +70,8 @@ static void image(const struct work *work) {
     }
 }
 
-static void judge(const tare_conv_problem *p, tare_pass pass, tare_verdict *verdict) {
-  (void)pass;
-  verdict->cycles = 4 * tare_conv_flops(p);
+static void judge(const tare_query *query, tare_verdict *verdict) {
+  verdict->cycles = 4 * tare_conv_flops(&query->problem);
   snprintf(verdict->reason, sizeof verdict->reason, "plain loops in double");
 }
 
@@ -83,21 +82,23 @@ static size_t output_size(const tare_conv_problem *p) {
 
 static tare_status create(tare_ready *r, tare_error *error) {
   (void)error;
-  size_t weights = tare_conv_weights_size(&r->problem);
-  *(r->pass == TARE_BACKWARD_WEIGHTS ? &r->partial : &r->prepared) = weights;
-  r->workspace = (weights + input_size(&r->problem) + output_size(&r->problem)) * sizeof(double) / r->kernels->real;
+  size_t weights = tare_conv_weights_size(&r->query.problem);
+  *(r->query.passes == TARE_BACKWARD_WEIGHTS ? &r->partial : &r->prepared) = weights;
+  r->workspace = (weights + input_size(&r->query.problem) + output_size(&r->query.problem)) * sizeof(double) / r->kernels->real;
   return TARE_OK;
 }
 
-static tare_status prepare(const tare_ready *r, const void *weights, void *prepared) {
-  const tare_conv_problem *p = &r->problem;
+static tare_status prepare(const tare_ready *r, const void *weights, void *prepared, tare_pool *pool) {
+  (void)pool;
+  const tare_conv_problem *p = &r->query.problem;
   size_t outputs = (size_t)(p->outputs / p->groups);
   r->kernels->transpose_blocks((size_t)p->groups, outputs, tare_conv_weights_size(p) / (size_t)p->outputs, weights, prepared);
   return TARE_OK;
 }
 
-static tare_status finish(const tare_ready *r, const void *partial, void *dweights) {
-  const tare_conv_problem *p = &r->problem;
+static tare_status finish(const tare_ready *r, const void *partial, void *dweights, tare_pool *pool) {
+  (void)pool;
+  const tare_conv_problem *p = &r->query.problem;
   size_t outputs = (size_t)(p->outputs / p->groups);
   r->kernels->transpose_blocks((size_t)p->groups, tare_conv_weights_size(p) / (size_t)p->outputs, outputs, partial, dweights);
   return TARE_OK;
@@ -109,7 +110,7 @@ static void clear(double *array, size_t n) {
 
 /* Every output pixel starts with the bias. */
 static void start_output(const tare_ready *r, const void *bias, double *y) {
-  size_t n = output_size(&r->problem), o = (size_t)r->problem.outputs;
+  size_t n = output_size(&r->query.problem), o = (size_t)r->query.problem.outputs;
   if (!bias) {
     clear(y, n);
     return;
@@ -123,28 +124,27 @@ static const void *image_at(const tare_ready *r, const void *array, size_t n, si
 }
 
 /* Image n: what is read widened, what is written started, the loops, what was written narrowed. */
-static void run_image(const tare_ready *r, const struct work *work, size_t n, const void *a, const void *b, const void *bias, void *out) {
+static void run_image(const tare_ready *r, const struct work *work, size_t n, const tare_call *call) {
   size_t xs = input_size(work->p), ys = output_size(work->p);
-  const void *dy = r->pass == TARE_BACKWARD_WEIGHTS ? b : a;
-  if (r->pass == TARE_BACKWARD_DATA) clear(work->x, xs);
-  else r->kernels->widen(xs, image_at(r, a, n, xs), work->x);
-  if (r->pass == TARE_FORWARD) start_output(r, bias, work->y);
-  else r->kernels->widen(ys, image_at(r, dy, n, ys), work->y);
+  if (work->pass == TARE_BACKWARD_DATA) clear(work->x, xs);
+  else r->kernels->widen(xs, image_at(r, call->x, n, xs), work->x);
+  if (work->pass == TARE_FORWARD) start_output(r, call->bias, work->y);
+  else r->kernels->widen(ys, image_at(r, call->dy, n, ys), work->y);
   image(work);
-  if (r->pass == TARE_FORWARD) r->kernels->narrow(ys, work->y, (void *)(size_t)image_at(r, out, n, ys));
-  if (r->pass == TARE_BACKWARD_DATA) r->kernels->narrow(xs, work->x, (void *)(size_t)image_at(r, out, n, xs));
+  if (work->pass == TARE_FORWARD) r->kernels->narrow(ys, work->y, (void *)(size_t)image_at(r, call->y, n, ys));
+  if (work->pass == TARE_BACKWARD_DATA) r->kernels->narrow(xs, work->x, (void *)(size_t)image_at(r, call->dx, n, xs));
 }
 
-static tare_status run(const tare_ready *r, const void *a, const void *b, const void *bias, void *out, void *workspace) {
-  const tare_conv_problem *p = &r->problem;
+static tare_status run(const tare_ready *r, int passes, const tare_call *call) {
+  const tare_conv_problem *p = &r->query.problem;
   size_t weights = tare_conv_weights_size(p);
-  struct work work = {.p = p, .pass = r->pass, .w = workspace};
+  struct work work = {.p = p, .pass = (tare_pass)passes, .w = call->workspace};
   work.x = work.w + weights;
   work.y = work.x + input_size(p);
-  if (r->pass == TARE_BACKWARD_WEIGHTS) clear(work.w, weights);
-  else r->kernels->widen(weights, b, work.w);
-  for (int n = 0; n < p->batch; n++) run_image(r, &work, (size_t)n, a, b, bias, out);
-  if (r->pass == TARE_BACKWARD_WEIGHTS) r->kernels->narrow(weights, work.w, out);
+  if (passes == TARE_BACKWARD_WEIGHTS) clear(work.w, weights);
+  else r->kernels->widen(weights, call->prepared, work.w);
+  for (int n = 0; n < p->batch; n++) run_image(r, &work, (size_t)n, call);
+  if (passes == TARE_BACKWARD_WEIGHTS) r->kernels->narrow(weights, work.w, call->partial);
   return TARE_OK;
 }
 

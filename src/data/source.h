@@ -8,8 +8,8 @@
 #define TARE_DATA_SOURCE_H
 
 #include <tare/data.h>
+#include <tare/pool.h>
 
-#include "base/pool.h"
 #include "data/picture.h"
 
 enum { TARE_PATCH = 48, TARE_PATCH_MAX = 4096, TARE_EPOCH = 8000, TARE_TEST_PATCHES = 600 };

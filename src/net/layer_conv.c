@@ -6,12 +6,18 @@
 #include "net/layers.h"
 #include "net/moments.h"
 
-enum { PIECE = 1 << 15 }; /* weights that one job composes */
+enum { PIECE = 1 << 15 };       /* weights that one job composes */
+enum { PLAN_LIMIT = 256 << 20 }; /* bytes that a shard's convolution may need for its workspace and for what it keeps */
 
 static int is_frozen(const tare_conv *conv) { return conv->weights.method == NULL; }
 
 static size_t plain_count(const tare_conv_problem *p) {
   return (size_t)p->outputs * (p->channels / p->groups) * p->kernel[0] * p->kernel[1];
+}
+
+tare_status tare_net_plan(const tare_net *net, const tare_conv_problem *problem, int passes, tare_conv_plan **out, tare_error *error) {
+  const tare_conv_options options = {.precision = net->options.precision, .passes = passes, .workspace_limit = PLAN_LIMIT};
+  return tare_conv_plan_create(problem, &options, out, error);
 }
 
 static tare_status make_arrays(const tare_net *net, tare_conv *conv, tare_error *error) {
@@ -26,15 +32,17 @@ static tare_status make_arrays(const tare_net *net, tare_conv *conv, tare_error 
   conv->partial_stride = conv->bias_at + (bias + 15) / 16 * 16;
   conv->composed = tare_alloc(plain_count(&conv->problem), net->real);
   conv->dweights = tare_alloc(plain_count(&conv->problem), net->real);
+  conv->kept_stride = (tare_conv_kept_size(conv->plan) + 15) / 16 * 16;
   conv->partials = tare_alloc(conv->partial_stride * shards, net->real);
-  if (conv->composed && conv->dweights && conv->partials) return TARE_OK;
-  return tare_fail_memory(error, conv->partial_stride * shards * net->real, "a convolution's gradients");
+  conv->kept = conv->kept_stride ? tare_alloc(conv->kept_stride * shards, net->real) : NULL;
+  if (conv->composed && conv->dweights && conv->partials && (conv->kept || !conv->kept_stride)) return TARE_OK;
+  return tare_fail_memory(error, (conv->partial_stride + conv->kept_stride) * shards * net->real, "a convolution's gradients");
 }
 
 static tare_status conv_create(tare_net *net, tare_layer *layer, tare_error *error) {
   tare_conv *conv = layer->self;
   int passes = TARE_FORWARD | (layer->needs_dx ? TARE_BACKWARD_DATA : 0) | (is_frozen(conv) ? 0 : TARE_BACKWARD_WEIGHTS);
-  tare_status status = tare_conv_plan_create(&conv->problem, net->options.precision, passes, NULL, &conv->plan, error);
+  tare_status status = tare_net_plan(net, &conv->problem, passes, &conv->plan, error);
   if (status) return tare_item_prefix(layer->item, layer->item->column, status, error);
   status = make_arrays(net, conv, error);
   return status ? status : tare_net_need_scratch(net, tare_conv_workspace_size(conv->plan) * net->real, error);
@@ -42,7 +50,7 @@ static tare_status conv_create(tare_net *net, tare_layer *layer, tare_error *err
 
 static void conv_free(tare_layer *layer) {
   tare_conv *conv = layer->self;
-  void *arrays[] = {conv->composed, conv->prepared, conv->bias_values, conv->partials, conv->dweights, conv->pin};
+  void *arrays[] = {conv->composed, conv->prepared, conv->bias_values, conv->kept, conv->partials, conv->dweights, conv->pin};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) tare_free(arrays[i]);
   tare_conv_plan_free(conv->plan);
   tare_conv_plan_free(conv->pin_plan);
@@ -78,7 +86,7 @@ static tare_status prepare_pin(const tare_net *net, tare_conv *conv, tare_error 
   tare_status status = weights && prepared ? TARE_OK : tare_fail_memory(error, count * net->real, "pinned weights");
   if (!status) {
     widen_pin(net, conv, weights);
-    status = tare_conv_prepare(plan, weights, prepared);
+    status = tare_conv_prepare(plan, weights, prepared, NULL);
     tare_free(conv->prepared);
     conv->prepared = prepared;
     prepared = NULL;
@@ -101,7 +109,7 @@ static tare_status conv_refresh(tare_net *net, tare_layer *layer, tare_error *er
     else if (conv->ready) return TARE_OK;
     if (!conv->prepared) conv->prepared = tare_alloc(tare_conv_prepared_size(conv->plan), net->real); /* a pin took its place */
     if (!conv->prepared) return tare_fail_memory(error, tare_conv_prepared_size(conv->plan) * net->real, "a convolution's weights");
-    status = tare_conv_prepare(conv->plan, conv->composed, conv->prepared);
+    status = tare_conv_prepare(conv->plan, conv->composed, conv->prepared, net->pool);
     conv->ready = 1;
   }
   return status == TARE_E_LIBRARY ? tare_fail(error, status, "the weights of a convolution could not be prepared") : status;
@@ -124,26 +132,32 @@ void tare_conv_clear_rest(const tare_net *net, void *array, size_t image_size, i
   if (used < all) memset(tare_at(net, array, used * image_size), 0, (all - used) * image_size * net->real);
 }
 
+/* Where forward keeps something for backward; NULL outside of training. */
+static void *kept_of(const tare_net *net, const tare_conv *conv, int shard) {
+  return conv->kept && net->mode == TARE_MODE_TRAIN ? tare_at(net, conv->kept, conv->kept_stride * (size_t)shard) : NULL;
+}
+
 static void conv_forward(tare_net *net, tare_layer *layer, int shard, int worker) {
   const tare_conv *conv = layer->self;
   const tare_layer *from = conv->pin_plan ? conv->source : layer;
   void *x = tare_layer_x(net, from, shard);
   tare_conv_clear_rest(net, x, from->in_size, shard);
   const tare_conv_plan *plan = conv->pin_plan ? conv->pin_plan : conv->plan;
-  tare_net_note(net, tare_conv_forward(plan, x, conv->prepared, conv->bias_values, tare_layer_y(net, layer, shard), net->scratch[worker]));
+  void *kept = plan == conv->plan ? kept_of(net, conv, shard) : NULL;
+  tare_net_note(net, tare_conv_forward(plan, x, conv->prepared, conv->bias_values, tare_layer_y(net, layer, shard), kept,
+                                       net->scratch[worker], NULL));
 }
 
 static void conv_backward(tare_net *net, tare_layer *layer, int shard, int worker) {
   const tare_conv *conv = layer->self;
   void *dy = tare_layer_dy(net, layer, shard), *partial = tare_at(net, conv->partials, conv->partial_stride * (size_t)shard);
   tare_conv_clear_rest(net, dy, layer->out_size, shard);
-  if (!is_frozen(conv))
-    tare_net_note(net, tare_conv_backward_weights(conv->plan, tare_layer_x(net, layer, shard), dy, partial, net->scratch[worker]));
   if (conv->bias)
     net->kernels->column_sums((size_t)tare_shard_images(net, shard) * layer->out_size, tare_period(layer->out[2]), dy,
                               tare_at(net, partial, conv->bias_at));
-  if (layer->needs_dx)
-    tare_net_note(net, tare_conv_backward_data(conv->plan, dy, conv->prepared, tare_layer_dx(net, layer, shard), net->scratch[worker]));
+  tare_net_note(net, tare_conv_backward(conv->plan, tare_layer_x(net, layer, shard), dy, conv->prepared, kept_of(net, conv, shard),
+                                        layer->needs_dx ? tare_layer_dx(net, layer, shard) : NULL, is_frozen(conv) ? NULL : partial,
+                                        net->scratch[worker], NULL));
 }
 
 static void reduce_bias(tare_net *net, const tare_layer *layer) {
@@ -157,7 +171,7 @@ static void conv_reduce(tare_net *net, tare_layer *layer) {
   if (is_frozen(conv)) return;
   void *t = tare_at(net, net->parameters, layer->parameters), *g = tare_at(net, net->gradients, layer->parameters);
   tare_net_tree(net, conv->partials, conv->partial_stride, conv->partial_stride, net->shards);
-  tare_net_note(net, tare_conv_finish(conv->plan, conv->partials, conv->dweights));
+  tare_net_note(net, tare_conv_finish(conv->plan, conv->partials, conv->dweights, net->pool));
   weight_work work = {&conv->weights, t, conv->dweights, g};
   tare_net_pieces(net, conv->weights.units, units_of_piece(&conv->weights), backprop_piece, &work);
   tare_weights_penalty(&conv->weights, t, g);

@@ -45,8 +45,9 @@ typedef struct tare_conv {
   tare_layer *source;          /* whose input that problem sees */
   int bias, ready;             /* ready: frozen weights are prepared */
   void *composed, *prepared, *bias_values;
+  void *kept;                  /* one a shard: what the plan's forward leaves for backward */
   void *partials;              /* one a shard: the plan's, then the bias's sums */
-  size_t partial_stride, bias_at;
+  size_t partial_stride, bias_at, kept_stride;
   void *dweights;
   float *pin;                  /* plain weights that stand in for the composed ones */
   tare_conv_plan *pin_plan;    /* their own plan, where `plain` is another problem */
@@ -63,6 +64,8 @@ tare_status tare_conv_add_trained(tare_net *net, const tare_item *item, const ta
 tare_conv_problem tare_conv_problem_of(const tare_net *net, const tare_item *item, int outputs, int groups);
 /* A short shard fills its plan with zero images: the same plan, the same bits. x and dy both: 0 times what was left there could be NaN. */
 void tare_conv_clear_rest(const tare_net *net, void *array, size_t image_size, int shard);
+/* A plan in the net's precision. */
+tare_status tare_net_plan(const tare_net *net, const tare_conv_problem *problem, int passes, tare_conv_plan **out, tare_error *error);
 /* Every worker's scratch memory is at least so large. */
 tare_status tare_net_need_scratch(tare_net *net, size_t bytes, tare_error *error);
 /* start.c */

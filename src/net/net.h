@@ -12,9 +12,9 @@
 #include <stdatomic.h>
 #include <tare/basis.h>
 #include <tare/net.h>
+#include <tare/pool.h>
 
 #include "base/error.h"
-#include "base/pool.h"
 #include "base/text.h"
 #include "kernel/kernel.h"
 #include "net/line.h"

@@ -25,7 +25,7 @@ static void probe_forward(tare_net *net, tare_layer *layer, int shard, int worke
   tare_probe *probe = conv->probe;
   void *x = tare_layer_x(net, conv->source, shard), *y = tare_layer_y(net, layer, shard);
   tare_conv_clear_rest(net, x, conv->source->in_size, shard);
-  tare_net_note(net, tare_conv_forward(probe->plan, x, probe->prepared, NULL, y, net->scratch[worker]));
+  tare_net_note(net, tare_conv_forward(probe->plan, x, probe->prepared, NULL, y, NULL, net->scratch[worker], NULL));
   tare_moments_take(net->kernels, (size_t)tare_shard_images(net, shard) * layer->out[0] * layer->out[1], layer->out[2], y,
                     tare_at(net, probe->scratch, 3 * tare_period(layer->out[2]) * (size_t)shard), &probe->shards[shard]);
 }
@@ -88,13 +88,13 @@ static tare_status measure(tare_net *net, tare_layer *layer, const double *w, co
   void *narrow = tare_alloc(weights, net->real);
   tare_status status = narrow ? TARE_OK : tare_fail_memory(error, weights * net->real, "weights");
   if (!status && conv->source != layer)
-    status = tare_conv_plan_create(&conv->plain, net->options.precision, TARE_FORWARD, NULL, &own, error);
+    status = tare_net_plan(net, &conv->plain, TARE_FORWARD, &own, error);
   probe.plan = own ? own : conv->plan;
   if (!status) status = tare_net_need_scratch(net, tare_conv_workspace_size(probe.plan) * net->real, error);
   if (!status) status = make_probe(net, layer, &probe, error);
   if (!status) {
     net->kernels->narrow(weights, w, narrow);
-    status = tare_conv_prepare(probe.plan, narrow, probe.prepared);
+    status = tare_conv_prepare(probe.plan, narrow, probe.prepared, net->pool);
     conv->probe = &probe;
     if (!status) status = run_probe(net, layer, images, count, error);
     conv->probe = NULL;

@@ -114,7 +114,7 @@ tare_status tare_net_tensor_pin(tare_net *net, size_t index, const float *values
   tare_conv_plan *plan = NULL;
   float *copy = tare_alloc(entry->count, sizeof *copy);
   if (!copy) return tare_fail_memory(error, entry->count * sizeof *copy, "pinned weights");
-  if (conv->source != entry->layer) status = tare_conv_plan_create(&conv->plain, net->options.precision, TARE_FORWARD, NULL, &plan, error);
+  if (conv->source != entry->layer) status = tare_net_plan(net, &conv->plain, TARE_FORWARD, &plan, error);
   if (!status && plan) status = tare_net_need_scratch(net, tare_conv_workspace_size(plan) * net->real, error);
   if (status) {
     tare_conv_plan_free(plan);

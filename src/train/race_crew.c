@@ -5,11 +5,11 @@
 #include <flint/flint.h>
 #include <math.h>
 #include <stdio.h>
+#include <tare/pool.h>
 #include <time.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/pool.h"
 
 struct race_crew {
   const race_context *race;

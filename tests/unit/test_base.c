@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <tare/pool.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/pool.h"
 #include "base/rng.h"
 #include "base/text.h"
 

@@ -8,8 +8,8 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <tare/pool.h>
 
-#include "base/pool.h"
 #include "conv_helpers.h"
 #include "onednn/onednn.h"
 
@@ -119,17 +119,18 @@ static void bad_plans_are_refused(void **state) {
   tare_conv_problem p = parsed("g2n1c2h9o2k3");
   tare_conv_plan *plan = NULL;
   tare_error error;
-  assert_int_equal(tare_conv_plan_create(&p, TARE_F32, 0, NULL, &plan, &error), TARE_E_ARGUMENT);
-  assert_int_equal(tare_conv_plan_create(&p, TARE_F32, 8, NULL, &plan, &error), TARE_E_ARGUMENT);
-  assert_int_equal(tare_conv_plan_create(&p, (tare_precision)2, 1, NULL, &plan, &error), TARE_E_ARGUMENT);
-  assert_int_equal(tare_conv_plan_create(NULL, TARE_F32, 1, NULL, &plan, &error), TARE_E_ARGUMENT);
-  assert_int_equal(tare_conv_plan_create(&p, TARE_F32, 1, "winograd", &plan, &error), TARE_E_ARGUMENT);
+  static const tare_conv_options bad[] = {{.passes = -1}, {.passes = 8}, {.precision = (tare_precision)2}, {.layout = (tare_layout)2},
+                                          {.flags = 1 << 10}, {.threads = -1}, {.threads = 1000}};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    assert_int_equal(tare_conv_plan_create(&p, &bad[i], &plan, &error), TARE_E_ARGUMENT);
+  assert_int_equal(tare_conv_plan_create(NULL, NULL, &plan, &error), TARE_E_ARGUMENT);
+  assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.candidate = "winograd"}, &plan, &error), TARE_E_ARGUMENT);
   assert_non_null(strstr(error.message, "onednn, im2col, reference"));
-  assert_int_equal(tare_conv_plan_create(&p, TARE_F32, 1, "im2col", &plan, &error), TARE_E_UNSUPPORTED);
+  assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.passes = 1, .candidate = "im2col"}, &plan, &error), TARE_E_UNSUPPORTED);
   assert_non_null(strstr(error.message, "im2col cannot do the forward pass: groups"));
-  assert_int_equal(tare_conv_plan_create(&p, TARE_F64, 1, "onednn", &plan, &error), TARE_E_UNSUPPORTED);
+  assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.precision = TARE_F64, .candidate = "onednn"}, &plan, &error), TARE_E_UNSUPPORTED);
   p.groups = 3;
-  assert_int_equal(tare_conv_plan_create(&p, TARE_F32, 1, NULL, &plan, &error), TARE_E_SHAPE);
+  assert_int_equal(tare_conv_plan_create(&p, NULL, &plan, &error), TARE_E_SHAPE);
   assert_null(plan);
   tare_conv_plan_free(NULL);
 }
@@ -139,7 +140,7 @@ static void plans_tell_their_choice(void **state) {
   (void)state;
   tare_conv_problem p = parsed("n8c1h48o8k7");
   tare_conv_plan *plan;
-  assert_int_equal(tare_conv_plan_create(&p, TARE_F32, TARE_FORWARD | TARE_BACKWARD_WEIGHTS, NULL, &plan, NULL), TARE_OK);
+  assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.passes = TARE_FORWARD | TARE_BACKWARD_WEIGHTS}, &plan, NULL), TARE_OK);
   assert_null(tare_conv_plan_candidate(plan, TARE_BACKWARD_DATA));
   const char *reasons = tare_conv_plan_reasons(plan), *line = reasons;
   assert_non_null(strstr(reasons, "forward: onednn accepts"));
@@ -158,7 +159,7 @@ static void plans_tell_their_choice(void **state) {
   assert_int_equal(chosen, 2);
   assert_int_equal(lines, 6);
   tare_conv_plan_free(plan);
-  assert_int_equal(tare_conv_plan_create(&p, TARE_F64, 7, NULL, &plan, NULL), TARE_OK);
+  assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.precision = TARE_F64}, &plan, NULL), TARE_OK);
   assert_string_equal(tare_conv_plan_candidate(plan, TARE_BACKWARD_DATA), "reference");
   assert_non_null(strstr(tare_conv_plan_reasons(plan), "forward: onednn declines: not in this precision"));
   tare_conv_plan_free(plan);
@@ -179,16 +180,16 @@ static void partials_add_up(void **state) {
     k->narrow(2 * nx, x, xf);
     k->narrow(2 * ny, dy, dyf);
     tare_conv_plan *plan;
-    assert_int_equal(tare_conv_plan_create(&p, TARE_F32, TARE_BACKWARD_WEIGHTS, NULL, &plan, NULL), TARE_OK);
+    assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.passes = TARE_BACKWARD_WEIGHTS}, &plan, NULL), TARE_OK);
     size_t size = tare_conv_partial_size(plan);
     float *a = tare_alloc(size, 4), *b = tare_alloc(size, 4), *second_x = tare_alloc(nx, 4), *second_dy = tare_alloc(ny, 4);
     float *work = tare_alloc(tare_conv_workspace_size(plan), 4);
     memcpy(second_x, xf + nx, nx * 4);
     memcpy(second_dy, dyf + ny, ny * 4);
-    assert_int_equal(tare_conv_backward_weights(plan, xf, dyf, a, work), TARE_OK);
-    assert_int_equal(tare_conv_backward_weights(plan, second_x, second_dy, b, work), TARE_OK);
+    assert_int_equal(tare_conv_backward(plan, xf, dyf, NULL, NULL, NULL, a, work, NULL), TARE_OK);
+    assert_int_equal(tare_conv_backward(plan, second_x, second_dy, NULL, NULL, NULL, b, work, NULL), TARE_OK);
     k->add(size, b, a);
-    assert_int_equal(tare_conv_finish(plan, a, got), TARE_OK);
+    assert_int_equal(tare_conv_finish(plan, a, got, NULL), TARE_OK);
     p.batch *= 2;
     naive want = {tare_alloc(2 * ny, 8), tare_alloc(2 * nx, 8), tare_alloc(nw, 8), tare_alloc(2 * ny, 8), tare_alloc(2 * nx, 8),
                   tare_alloc(nw, 8)};
@@ -230,9 +231,10 @@ static void three_passes(void *user, int job, int worker) {
   float *y = s->results[job], *dx = y + (s->ny + 15) / 16 * 16, *dw = dx + (s->nx + 15) / 16 * 16;
   float *prepared = tare_alloc(tare_conv_prepared_size(s->plan), 4), *partial = tare_alloc(tare_conv_partial_size(s->plan), 4);
   float *work = tare_alloc(tare_conv_workspace_size(s->plan), 4);
-  tare_status bad = tare_conv_prepare(s->plan, s->w, prepared) | tare_conv_forward(s->plan, s->x, prepared, NULL, y, work) |
-                    tare_conv_backward_data(s->plan, s->dy, prepared, dx, work) |
-                    tare_conv_backward_weights(s->plan, s->x, s->dy, partial, work) | tare_conv_finish(s->plan, partial, dw);
+  tare_status bad = tare_conv_prepare(s->plan, s->w, prepared, NULL) |
+                    tare_conv_forward(s->plan, s->x, prepared, NULL, y, NULL, work, NULL) |
+                    tare_conv_backward(s->plan, s->x, s->dy, prepared, NULL, dx, partial, work, NULL) |
+                    tare_conv_finish(s->plan, partial, dw, NULL);
   if (bad) s->failed = bad;
   tare_free(prepared);
   tare_free(partial);
@@ -265,7 +267,7 @@ static void threads_share_a_plan(void **state) {
     s.dy = inputs[1];
     s.w = inputs[2];
     tare_conv_plan *plan;
-    assert_int_equal(tare_conv_plan_create(&p, TARE_F32, 7, NULL, &plan, NULL), TARE_OK);
+    assert_int_equal(tare_conv_plan_create(&p, NULL, &plan, NULL), TARE_OK);
     s.plan = plan;
     for (int j = 0; j < JOBS; j++) s.results[j] = tare_alloc(size, 4);
     tare_pool_run(pool, JOBS, three_passes, &s);

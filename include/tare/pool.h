@@ -5,19 +5,26 @@
  * With one thread everything runs in the caller and no thread is made.
  * One tare_pool_run at a time; jobs must not call tare_pool_run on their own pool.
  */
-#ifndef TARE_BASE_POOL_H
-#define TARE_BASE_POOL_H
+#ifndef TARE_POOL_H
+#define TARE_POOL_H
 
 #include <tare/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef struct tare_pool tare_pool;
 
 /* job: 0 .. jobs-1; worker: 0 .. threads-1, at most one job at a time each (its scratch memory). */
 typedef void (*tare_job)(void *user, int job, int worker);
 
-tare_status tare_pool_create(int threads, tare_pool **out, tare_error *error); /* threads 1 to 256 */
-void tare_pool_free(tare_pool *pool);
+TARE_API tare_status tare_pool_create(int threads, tare_pool **out, tare_error *error); /* threads 1 to 256 */
+TARE_API void tare_pool_free(tare_pool *pool);
 /* Returns when every job is done. */
-void tare_pool_run(tare_pool *pool, int jobs, tare_job run, void *user);
+TARE_API void tare_pool_run(tare_pool *pool, int jobs, tare_job run, void *user);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

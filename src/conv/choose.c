@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which candidate does which passes. The passes of a plan are split into groups in every possible way (forward
+ * alone, the backward ones together, ...); a split costs the sum of what the best candidate
+ * expects for each of its groups, and the cheapest split is made ready.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "conv/plan.h"
+
+enum { GROUPS = 8, SPLITS = 5 }; /* sets of passes; ways to split three passes */
+
+/* Groups as sums of tare_pass. A plan of fewer passes uses what is left of them. Single passes first: of equals the first wins. */
+static const int splits[SPLITS][TARE_PASSES] = {{1, 2, 4}, {1, 6, 0}, {2, 5, 0}, {4, 3, 0}, {7, 0, 0}};
+static const char *const names[GROUPS] = {
+  "", "forward", "backward data", "forward + backward data", "backward weights", "forward + backward weights",
+  "backward data + backward weights", "forward + backward data + backward weights"};
+
+/* All verdicts on one group of passes. */
+typedef struct opinion { tare_verdict verdicts[TARE_MOST_CANDIDATES]; int judged, best; } opinion;
+
+static int several(int passes) { return (passes & (passes - 1)) != 0; }
+
+static void judge(const tare_conv_plan *plan, const tare_candidate *how, int passes, tare_verdict *verdict) {
+  const char *only = plan->options.candidate;
+  *verdict = (tare_verdict){.cycles = -1};
+  if (only && strcmp(only, how->name)) snprintf(verdict->reason, sizeof verdict->reason, "not asked for");
+  else if (!(how->precisions >> plan->options.precision & 1)) snprintf(verdict->reason, sizeof verdict->reason, "not in this precision");
+  else {
+    int parts;
+    tare_query query = tare_conv_query(plan, how, passes, &parts);
+    how->judge(&query, verdict);
+    verdict->cycles *= parts;
+  }
+}
+
+/* The candidate with the shortest time, -1 if all decline. */
+static int shortest(const opinion *o) {
+  int best = -1;
+  for (int i = 0; tare_candidates[i]; i++)
+    if (o->verdicts[i].cycles >= 0 && (best < 0 || o->verdicts[i].cycles < o->verdicts[best].cycles)) best = i;
+  return best;
+}
+
+static void form_opinion(const tare_conv_plan *plan, int passes, opinion *o) {
+  for (int i = 0; tare_candidates[i]; i++)
+    if (!several(passes) || tare_candidates[i]->joins) judge(plan, tare_candidates[i], passes, &o->verdicts[i]);
+    else o->verdicts[i] = (tare_verdict){.cycles = -1};
+  o->judged = 1;
+  o->best = shortest(o);
+}
+
+/* What a split costs; below 0: a group of it cannot be done. */
+static double cost_of(const tare_conv_plan *plan, opinion *opinions, const int *split) {
+  double sum = 0;
+  for (int i = 0; i < TARE_PASSES; i++) {
+    int passes = split[i] & plan->options.passes;
+    if (!passes) continue;
+    opinion *o = &opinions[passes];
+    if (!o->judged) form_opinion(plan, passes, o);
+    if (o->best < 0) return -1;
+    sum += o->verdicts[o->best].cycles;
+  }
+  return sum;
+}
+
+static const int *cheapest_split(const tare_conv_plan *plan, opinion *opinions) {
+  const int *best = splits[0];
+  double cost = cost_of(plan, opinions, best);
+  for (int i = 1; i < SPLITS; i++) {
+    double other = cost_of(plan, opinions, splits[i]);
+    if (other >= 0 && (cost < 0 || other < cost)) {
+      cost = other;
+      best = splits[i];
+    }
+  }
+  return best;
+}
+
+static void note(tare_text *notes, const opinion *o, int passes, int chosen) {
+  for (int i = 0; o->judged && tare_candidates[i]; i++) {
+    const tare_verdict *v = &o->verdicts[i];
+    if (several(passes) && v->cycles < 0 && !v->reason[0]) continue; /* was not asked */
+    tare_text_add(notes, "%s: %s %s: %s", names[passes], tare_candidates[i]->name, v->cycles < 0 ? "declines" : "accepts", v->reason);
+    if (v->cycles >= 0) tare_text_add(notes, ", about %.4g thousand cycles%s", v->cycles / 1000, chosen && i == o->best ? " (chosen)" : "");
+    tare_text_add(notes, "\n");
+  }
+}
+
+/* The error of a group that no candidate does. */
+static tare_status nobody(const tare_conv_plan *plan, const opinion *o, int passes, tare_error *error) {
+  const char *only = plan->options.candidate;
+  for (int i = 0; only && tare_candidates[i]; i++)
+    if (strcmp(only, tare_candidates[i]->name) == 0)
+      return tare_fail(error, TARE_E_UNSUPPORTED, "%s cannot do the %s pass: %s", only, names[passes], o->verdicts[i].reason);
+  return tare_fail(error, TARE_E_UNSUPPORTED, "no candidate does the %s pass", names[passes]);
+}
+
+/* Makes the groups of a split; a candidate that fails after all declines from then on, and `again` asks for another choice. */
+static tare_status make_groups(tare_conv_plan *plan, opinion *opinions, const int *split, int *again, tare_error *error) {
+  *again = 0;
+  for (int i = 0; i < TARE_PASSES; i++) {
+    int passes = split[i] & plan->options.passes;
+    if (!passes) continue;
+    opinion *o = &opinions[passes];
+    if (o->best < 0) return nobody(plan, o, passes, error);
+    tare_error why = {.message = ""};
+    tare_status status = tare_conv_make_group(plan, tare_candidates[o->best], passes, &plan->groups[plan->group_count], &why);
+    if (status == TARE_E_MEMORY) return tare_fail(error, status, "%s", why.message);
+    if (status) {
+      tare_verdict *v = &o->verdicts[o->best];
+      v->cycles = -1;
+      snprintf(v->reason, sizeof v->reason, "%.*s", (int)sizeof v->reason - 1, why.message);
+      o->best = shortest(o);
+      *again = 1;
+      return TARE_OK;
+    }
+    memcpy(plan->groups[plan->group_count].algorithm, o->verdicts[o->best].reason, sizeof o->verdicts[o->best].reason);
+    plan->group_count++;
+  }
+  return TARE_OK;
+}
+
+static void drop_groups(tare_conv_plan *plan) {
+  while (plan->group_count) tare_conv_free_group(&plan->groups[--plan->group_count]);
+}
+
+static void note_all(tare_text *notes, const opinion *opinions, const int *split, int passes) {
+  static const int order[GROUPS - 1] = {1, 2, 4, 3, 5, 6, 7};
+  for (int i = 0; i < GROUPS - 1; i++) {
+    int chosen = 0;
+    for (int j = 0; j < TARE_PASSES; j++) chosen |= order[i] == (split[j] & passes);
+    note(notes, &opinions[order[i]], order[i], chosen);
+  }
+}
+
+tare_status tare_conv_choose(tare_conv_plan *plan, tare_text *notes, tare_error *error) {
+  opinion opinions[GROUPS] = {0};
+  const int *split;
+  tare_status status;
+  int again;
+  do {
+    drop_groups(plan);
+    split = cheapest_split(plan, opinions);
+    status = make_groups(plan, opinions, split, &again, error);
+  } while (!status && again);
+  note_all(notes, opinions, split, plan->options.passes);
+  return status;
+}

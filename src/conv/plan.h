@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a plan is: groups of passes, each done by one candidate. plan.c makes
+ * it, choose.c finds the groups, run.c calls them.
+ */
+#ifndef TARE_CONV_PLAN_H
+#define TARE_CONV_PLAN_H
+
+#include "base/text.h"
+#include "conv/candidate.h"
+
+enum { TARE_PASSES = 3, TARE_MOST_CANDIDATES = 32 };
+
+extern const tare_pass tare_pass_bits[TARE_PASSES];
+
+/*
+ * Passes that one candidate does together. Around it the plan makes what it cannot do: another layout, a border, and
+ * (`parts` > 1) the batch cut into equal parts, jobs for the threads of a pool. Areas of the workspace in elements, 0 if they are not needed.
+ */
+typedef struct tare_group {
+  tare_ready ready; /* of one part */
+  char algorithm[96];
+  int parts;
+  size_t plain_x, bordered_x;  /* x as nhwc; with its border; both stand for dx in backward data */
+  size_t plain_dx, bordered_dx;
+  size_t plain_y;              /* y or dy as nhwc */
+  size_t partials;             /* those of the parts, each of partial_stride */
+  size_t partial_stride, workspace_stride;
+  size_t prepared, partial;    /* where they begin in those of the plan */
+} tare_group;
+
+struct tare_conv_plan {
+  tare_conv_problem problem;
+  tare_conv_options options;
+  const tare_kernels *kernels;
+  tare_group groups[TARE_PASSES];
+  int group_count;
+  int group_of[TARE_PASSES];   /* -1: the pass is not covered */
+  size_t prepared_size, partial_size, kept_size, workspace_size;
+  char *reasons;
+};
+
+/* Elements, rounded up to whole cache lines. */
+static inline size_t tare_aligned(size_t elements) { return (elements + 15) / 16 * 16; }
+
+/* choose.c: fills the plan's groups and adds the verdicts to notes. */
+tare_status tare_conv_choose(tare_conv_plan *plan, tare_text *notes, tare_error *error);
+/* plan.c: makes one group ready; on failure the group is empty. */
+tare_status tare_conv_make_group(const tare_conv_plan *plan, const tare_candidate *how, int passes, tare_group *out, tare_error *error);
+void tare_conv_free_group(tare_group *group);
+/* The query that a candidate would get, and in how many parts the batch would be. */
+tare_query tare_conv_query(const tare_conv_plan *plan, const tare_candidate *how, int passes, int *parts);
+
+#endif
