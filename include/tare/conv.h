@@ -105,13 +105,13 @@ TARE_API size_t tare_conv_workspace_size(const tare_conv_plan *plan);
  * kept: filled by forward, read by the backward pass of the same x; NULL in forward: nothing is kept;
  * NULL in backward: what is needed is computed again from x, in the workspace.
  */
-TARE_API tare_status tare_conv_prepare(const tare_conv_plan *plan, const void *weights, void *prepared, tare_pool *pool);
+TARE_API tare_status tare_conv_prepare(const tare_conv_plan *plan, const void *weights, void *prepared, void *workspace, tare_pool *pool);
 TARE_API tare_status tare_conv_forward(const tare_conv_plan *plan, const void *x, const void *prepared, const void *bias, void *y, void *kept,
                                        void *workspace, tare_pool *pool);
 /* dx or partial may be NULL: that gradient is not computed. partial is overwritten, not added to; x may be NULL if it is NULL. */
 TARE_API tare_status tare_conv_backward(const tare_conv_plan *plan, const void *x, const void *dy, const void *prepared, const void *kept,
                                         void *dx, void *partial, void *workspace, tare_pool *pool);
-TARE_API tare_status tare_conv_finish(const tare_conv_plan *plan, const void *partial, void *dweights, tare_pool *pool);
+TARE_API tare_status tare_conv_finish(const tare_conv_plan *plan, const void *partial, void *dweights, void *workspace, tare_pool *pool);
 
 #ifdef __cplusplus
 }

@@ -57,16 +57,16 @@ typedef struct tare_candidate {
   tare_status (*create)(tare_ready *ready, tare_error *error);
   void (*free)(tare_ready *ready);
   /* Forward and backward data: plain weights to the prepared form (once for all passes of the group). */
-  tare_status (*prepare)(const tare_ready *ready, const void *weights, void *prepared, tare_pool *pool);
+  tare_status (*prepare)(const tare_ready *ready, const void *weights, void *prepared, void *workspace, tare_pool *pool);
   /* passes: of the query's, those to do now: forward alone, or backward ones. */
   tare_status (*run)(const tare_ready *ready, int passes, const tare_call *call);
   /* Backward weights: the partial to plain weights. */
-  tare_status (*finish)(const tare_ready *ready, const void *partial, void *dweights, tare_pool *pool);
+  tare_status (*finish)(const tare_ready *ready, const void *partial, void *dweights, void *workspace, tare_pool *pool);
 } tare_candidate;
 
 /* In order; of two that expect the same time the first is chosen. NULL at the end. */
 extern const tare_candidate *const tare_candidates[];
-extern const tare_candidate tare_candidate_onednn, tare_candidate_im2col, tare_candidate_reference;
+extern const tare_candidate tare_candidate_onednn, tare_candidate_fft, tare_candidate_im2col, tare_candidate_reference;
 
 /* Multiplications and additions of one pass. */
 double tare_conv_flops(const tare_conv_problem *problem);

@@ -76,15 +76,15 @@ static tare_status create(tare_ready *r, tare_error *error) {
 }
 
 /* Plain weights are [o][c][tap], those of the product [o][tap][c]. */
-static tare_status prepare(const tare_ready *r, const void *weights, void *prepared, tare_pool *pool) {
-  (void)pool;
+static tare_status prepare(const tare_ready *r, const void *weights, void *prepared, void *workspace, tare_pool *pool) {
+  (void)workspace, (void)pool;
   const tare_conv_problem *p = &r->query.problem;
   r->kernels->transpose_blocks((size_t)p->outputs, (size_t)p->channels, (size_t)(p->kernel[0] * p->kernel[1]), weights, prepared);
   return TARE_OK;
 }
 
-static tare_status finish(const tare_ready *r, const void *partial, void *dweights, tare_pool *pool) {
-  (void)pool;
+static tare_status finish(const tare_ready *r, const void *partial, void *dweights, void *workspace, tare_pool *pool) {
+  (void)workspace, (void)pool;
   const tare_conv_problem *p = &r->query.problem;
   r->kernels->transpose_blocks((size_t)p->outputs, (size_t)(p->kernel[0] * p->kernel[1]), (size_t)p->channels, partial, dweights);
   return TARE_OK;

@@ -83,14 +83,14 @@ static tare_status create(tare_ready *r, tare_error *error) {
   return TARE_OK;
 }
 
-static tare_status prepare(const tare_ready *r, const void *weights, void *prepared, tare_pool *pool) {
-  (void)pool;
+static tare_status prepare(const tare_ready *r, const void *weights, void *prepared, void *workspace, tare_pool *pool) {
+  (void)workspace, (void)pool;
   const struct own *own = r->own;
   return tare_onednn_conv_pack(own->conv, weights, prepared);
 }
 
-static tare_status finish(const tare_ready *r, const void *partial, void *dweights, tare_pool *pool) {
-  (void)pool;
+static tare_status finish(const tare_ready *r, const void *partial, void *dweights, void *workspace, tare_pool *pool) {
+  (void)workspace, (void)pool;
   const struct own *own = r->own;
   return tare_onednn_conv_unpack(own->conv, partial, dweights);
 }

@@ -88,16 +88,16 @@ static tare_status create(tare_ready *r, tare_error *error) {
   return TARE_OK;
 }
 
-static tare_status prepare(const tare_ready *r, const void *weights, void *prepared, tare_pool *pool) {
-  (void)pool;
+static tare_status prepare(const tare_ready *r, const void *weights, void *prepared, void *workspace, tare_pool *pool) {
+  (void)workspace, (void)pool;
   const tare_conv_problem *p = &r->query.problem;
   size_t outputs = (size_t)(p->outputs / p->groups);
   r->kernels->transpose_blocks((size_t)p->groups, outputs, tare_conv_weights_size(p) / (size_t)p->outputs, weights, prepared);
   return TARE_OK;
 }
 
-static tare_status finish(const tare_ready *r, const void *partial, void *dweights, tare_pool *pool) {
-  (void)pool;
+static tare_status finish(const tare_ready *r, const void *partial, void *dweights, void *workspace, tare_pool *pool) {
+  (void)workspace, (void)pool;
   const tare_conv_problem *p = &r->query.problem;
   size_t outputs = (size_t)(p->outputs / p->groups);
   r->kernels->transpose_blocks((size_t)p->groups, tare_conv_weights_size(p) / (size_t)p->outputs, outputs, partial, dweights);

@@ -116,12 +116,12 @@ static tare_status run(const tare_conv_plan *plan, const tare_group *g, int pass
   return (tare_status)atomic_load(&work.status);
 }
 
-tare_status tare_conv_prepare(const tare_conv_plan *plan, const void *weights, void *prepared, tare_pool *pool) {
+tare_status tare_conv_prepare(const tare_conv_plan *plan, const void *weights, void *prepared, void *workspace, tare_pool *pool) {
   tare_status status = TARE_OK;
   for (int i = 0; i < plan->group_count && !status; i++) {
     const tare_group *g = &plan->groups[i];
     if (g->ready.query.passes & (TARE_FORWARD | TARE_BACKWARD_DATA))
-      status = g->ready.how->prepare(&g->ready, weights, at(plan, prepared, g->prepared), pool);
+      status = g->ready.how->prepare(&g->ready, weights, at(plan, prepared, g->prepared), workspace, pool);
   }
   return status;
 }
@@ -187,7 +187,7 @@ tare_status tare_conv_backward(const tare_conv_plan *plan, const void *x, const 
   return status;
 }
 
-tare_status tare_conv_finish(const tare_conv_plan *plan, const void *partial, void *dweights, tare_pool *pool) {
+tare_status tare_conv_finish(const tare_conv_plan *plan, const void *partial, void *dweights, void *workspace, tare_pool *pool) {
   const tare_group *g = &plan->groups[plan->group_of[2]];
-  return g->ready.how->finish(&g->ready, at(plan, partial, g->partial), dweights, pool);
+  return g->ready.how->finish(&g->ready, at(plan, partial, g->partial), dweights, workspace, pool);
 }

@@ -39,6 +39,11 @@ static void fill_twiddles(const tare_tile *tile, float *at) {
   for (int k = 0; k < rows; k++) inverse[2 * k] = 1, inverse[2 * k + 1] = 0;
 }
 
+tare_tile tare_tile_describe(int size) {
+  const int i = lookup(size);
+  return (tare_tile){.size = size, .odd = splits[i].odd, .even = splits[i].even, .frequencies = size * size / 2 + 2};
+}
+
 tare_status tare_tile_create(int size, tare_tile **out, tare_error *error) {
   const int found = lookup(size);
   if (found < 0) return tare_fail(error, TARE_E_ARGUMENT, "a tile has one of the sizes of tare_tile_sizes, not %d", size);

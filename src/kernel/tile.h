@@ -24,6 +24,8 @@ typedef struct tare_tile {
 
 /* Sizes that can be had, ascending, 0 at the end. */
 extern const int tare_tile_sizes[];
+/* A tile of a size of the list without its tables, to ask what it costs. */
+tare_tile tare_tile_describe(int size);
 /* The tile of a size of the list, its tables included; freed with tare_free in one piece. */
 tare_status tare_tile_create(int size, tare_tile **out, tare_error *error);
 
@@ -44,6 +46,14 @@ typedef struct tare_tile_target {
   int lanes;              /* lanes that are written */
   int add;                /* added to what stands there */
 } tare_tile_target;
+
+/* d = a b, a conj(b) or conj(a) b, or d += it: `rows` x `terms` times `terms` x (`vectors` of lanes). Distances in floats. */
+typedef enum tare_tile_product_kind { TARE_A_B, TARE_A_CONJUGATE_B, TARE_CONJUGATE_A_B } tare_tile_product_kind;
+typedef struct tare_tile_product {
+  tare_tile_product_kind kind;
+  int rows, vectors, terms, add;
+  ptrdiff_t a_row, a_term, a_imaginary, b_term, b_imaginary, d_row, d_imaginary;
+} tare_tile_product;
 
 /* The table of one vector width. `scratch`: tare_tile_scratch floats, 64-byte aligned, as are spectra, stride and imaginary (multiples of `lanes`). */
 typedef struct tare_tile_kernels {

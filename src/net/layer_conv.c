@@ -86,7 +86,7 @@ static tare_status prepare_pin(const tare_net *net, tare_conv *conv, tare_error 
   tare_status status = weights && prepared ? TARE_OK : tare_fail_memory(error, count * net->real, "pinned weights");
   if (!status) {
     widen_pin(net, conv, weights);
-    status = tare_conv_prepare(plan, weights, prepared, NULL);
+    status = tare_conv_prepare(plan, weights, prepared, net->scratch[0], NULL);
     tare_free(conv->prepared);
     conv->prepared = prepared;
     prepared = NULL;
@@ -109,7 +109,7 @@ static tare_status conv_refresh(tare_net *net, tare_layer *layer, tare_error *er
     else if (conv->ready) return TARE_OK;
     if (!conv->prepared) conv->prepared = tare_alloc(tare_conv_prepared_size(conv->plan), net->real); /* a pin took its place */
     if (!conv->prepared) return tare_fail_memory(error, tare_conv_prepared_size(conv->plan) * net->real, "a convolution's weights");
-    status = tare_conv_prepare(conv->plan, conv->composed, conv->prepared, net->pool);
+    status = tare_conv_prepare(conv->plan, conv->composed, conv->prepared, net->scratch[0], NULL);
     conv->ready = 1;
   }
   return status == TARE_E_LIBRARY ? tare_fail(error, status, "the weights of a convolution could not be prepared") : status;
@@ -171,7 +171,7 @@ static void conv_reduce(tare_net *net, tare_layer *layer) {
   if (is_frozen(conv)) return;
   void *t = tare_at(net, net->parameters, layer->parameters), *g = tare_at(net, net->gradients, layer->parameters);
   tare_net_tree(net, conv->partials, conv->partial_stride, conv->partial_stride, net->shards);
-  tare_net_note(net, tare_conv_finish(conv->plan, conv->partials, conv->dweights, net->pool));
+  tare_net_note(net, tare_conv_finish(conv->plan, conv->partials, conv->dweights, net->scratch[0], NULL));
   weight_work work = {&conv->weights, t, conv->dweights, g};
   tare_net_pieces(net, conv->weights.units, units_of_piece(&conv->weights), backprop_piece, &work);
   tare_weights_penalty(&conv->weights, t, g);

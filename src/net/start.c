@@ -94,7 +94,7 @@ static tare_status measure(tare_net *net, tare_layer *layer, const double *w, co
   if (!status) status = make_probe(net, layer, &probe, error);
   if (!status) {
     net->kernels->narrow(weights, w, narrow);
-    status = tare_conv_prepare(probe.plan, narrow, probe.prepared, net->pool);
+    status = tare_conv_prepare(probe.plan, narrow, probe.prepared, net->scratch[0], NULL);
     conv->probe = &probe;
     if (!status) status = run_probe(net, layer, images, count, error);
     conv->probe = NULL;

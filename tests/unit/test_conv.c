@@ -125,7 +125,7 @@ static void bad_plans_are_refused(void **state) {
     assert_int_equal(tare_conv_plan_create(&p, &bad[i], &plan, &error), TARE_E_ARGUMENT);
   assert_int_equal(tare_conv_plan_create(NULL, NULL, &plan, &error), TARE_E_ARGUMENT);
   assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.candidate = "winograd"}, &plan, &error), TARE_E_ARGUMENT);
-  assert_non_null(strstr(error.message, "onednn, im2col, reference"));
+  assert_non_null(strstr(error.message, "expected one of onednn, "));
   assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.passes = 1, .candidate = "im2col"}, &plan, &error), TARE_E_UNSUPPORTED);
   assert_non_null(strstr(error.message, "im2col cannot do the forward pass: groups"));
   assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.precision = TARE_F64, .candidate = "onednn"}, &plan, &error), TARE_E_UNSUPPORTED);
@@ -135,6 +135,21 @@ static void bad_plans_are_refused(void **state) {
   tare_conv_plan_free(NULL);
 }
 
+/* How many lines of the reasons say that `candidate` is chosen for a group of passes that holds `pass`. */
+static int times_chosen(const char *reasons, const char *pass, const char *candidate) {
+  int count = 0;
+  for (const char *line = reasons, *end; (end = strchr(line, '\n')); line = end + 1) {
+    char text[256], accepts[64], *colon;
+    snprintf(text, sizeof text, "%.*s", (int)(end - line), line);
+    snprintf(accepts, sizeof accepts, ": %s accepts", candidate);
+    assert_non_null(colon = strchr(text, ':'));
+    if (!strstr(text, "(chosen)") || strncmp(colon, accepts, strlen(accepts))) continue;
+    *colon = 0;
+    count += strstr(text, pass) != NULL;
+  }
+  return count;
+}
+
 /* The candidate that the reasons mark as chosen is the one that the plan has. */
 static void plans_tell_their_choice(void **state) {
   (void)state;
@@ -142,22 +157,12 @@ static void plans_tell_their_choice(void **state) {
   tare_conv_plan *plan;
   assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.passes = TARE_FORWARD | TARE_BACKWARD_WEIGHTS}, &plan, NULL), TARE_OK);
   assert_null(tare_conv_plan_candidate(plan, TARE_BACKWARD_DATA));
-  const char *reasons = tare_conv_plan_reasons(plan), *line = reasons;
+  const char *reasons = tare_conv_plan_reasons(plan);
   assert_non_null(strstr(reasons, "forward: onednn accepts"));
   assert_non_null(strstr(reasons, "backward weights: reference accepts"));
   assert_null(strstr(reasons, "backward data"));
-  int chosen = 0, lines = 0;
-  for (const char *end; (end = strchr(line, '\n')); line = end + 1, lines++) {
-    char text[256], start[64];
-    snprintf(text, sizeof text, "%.*s", (int)(end - line), line);
-    tare_pass pass = lines < 3 ? TARE_FORWARD : TARE_BACKWARD_WEIGHTS;
-    snprintf(start, sizeof start, "%s: %s accepts", lines < 3 ? "forward" : "backward weights", tare_conv_plan_candidate(plan, pass));
-    if (!strstr(text, "(chosen)")) continue;
-    chosen++;
-    assert_memory_equal(text, start, strlen(start));
-  }
-  assert_int_equal(chosen, 2);
-  assert_int_equal(lines, 6);
+  assert_int_equal(times_chosen(reasons, "forward", tare_conv_plan_candidate(plan, TARE_FORWARD)), 1);
+  assert_int_equal(times_chosen(reasons, "backward weights", tare_conv_plan_candidate(plan, TARE_BACKWARD_WEIGHTS)), 1);
   tare_conv_plan_free(plan);
   assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.precision = TARE_F64}, &plan, NULL), TARE_OK);
   assert_string_equal(tare_conv_plan_candidate(plan, TARE_BACKWARD_DATA), "reference");
@@ -189,7 +194,7 @@ static void partials_add_up(void **state) {
     assert_int_equal(tare_conv_backward(plan, xf, dyf, NULL, NULL, NULL, a, work, NULL), TARE_OK);
     assert_int_equal(tare_conv_backward(plan, second_x, second_dy, NULL, NULL, NULL, b, work, NULL), TARE_OK);
     k->add(size, b, a);
-    assert_int_equal(tare_conv_finish(plan, a, got, NULL), TARE_OK);
+    assert_int_equal(tare_conv_finish(plan, a, got, work, NULL), TARE_OK);
     p.batch *= 2;
     naive want = {tare_alloc(2 * ny, 8), tare_alloc(2 * nx, 8), tare_alloc(nw, 8), tare_alloc(2 * ny, 8), tare_alloc(2 * nx, 8),
                   tare_alloc(nw, 8)};
@@ -231,10 +236,10 @@ static void three_passes(void *user, int job, int worker) {
   float *y = s->results[job], *dx = y + (s->ny + 15) / 16 * 16, *dw = dx + (s->nx + 15) / 16 * 16;
   float *prepared = tare_alloc(tare_conv_prepared_size(s->plan), 4), *partial = tare_alloc(tare_conv_partial_size(s->plan), 4);
   float *work = tare_alloc(tare_conv_workspace_size(s->plan), 4);
-  tare_status bad = tare_conv_prepare(s->plan, s->w, prepared, NULL) |
+  tare_status bad = tare_conv_prepare(s->plan, s->w, prepared, work, NULL) |
                     tare_conv_forward(s->plan, s->x, prepared, NULL, y, NULL, work, NULL) |
                     tare_conv_backward(s->plan, s->x, s->dy, prepared, NULL, dx, partial, work, NULL) |
-                    tare_conv_finish(s->plan, partial, dw, NULL);
+                    tare_conv_finish(s->plan, partial, dw, work, NULL);
   if (bad) s->failed = bad;
   tare_free(prepared);
   tare_free(partial);

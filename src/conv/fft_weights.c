@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The spectra of the filters. They carry the 1/T^2 of the inverse transforms; the gradient gets it when it is finished. Dense: spectra for
+ * forward are [frequency][group][input][outputs], for backward data and gradients [frequency][group][output][inputs], the last in
+ * vectors, all real parts before all imaginary ones. Others: [vector of outputs][input][frequency][re, im][lane].
+ */
+#include "conv/fft.h"
+#include "conv/plan.h"
+
+/* Filters to spectra or back: where one lane's taps lie in the plain weights, and where the spectrum does. */
+typedef struct filters {
+  const tare_fft *fft;
+  const float *weights;
+  float *gradient;
+  float *spectra;
+  float *scratch;
+  int backward; /* lanes are inputs, not outputs */
+  int taps, kernel[2];
+  double *sums;
+} filters;
+
+/* One transform: outer channel (the term of the product), block of lanes. */
+typedef struct slice { int group, outer, block, lanes; size_t at, lane; float *spectrum; size_t stride, imaginary; } slice;
+
+static slice slice_of(const filters *w, int job) {
+  const tare_fft_shape *s = &w->fft->shape;
+  int dense = s->mode == TARE_FFT_DENSE, inputs = s->mode == TARE_FFT_DEPTHWISE ? 1 : s->inputs;
+  int outers = w->backward ? s->outputs : inputs, inner = w->backward ? s->inputs : s->outputs, blocks = (inner + s->lanes - 1) / s->lanes;
+  slice a = {.group = job / (outers * blocks), .outer = job / blocks % outers, .block = job % blocks};
+  int left = inner - a.block * s->lanes, first = a.block * s->lanes;
+  a.lanes = left < s->lanes ? left : s->lanes;
+  int output = w->backward ? a.outer : first, input = w->backward ? first : a.outer;
+  a.at = ((size_t)(a.group * s->outputs + output) * (size_t)inputs + (size_t)input) * (size_t)w->taps;
+  a.lane = (size_t)w->taps * (size_t)(w->backward ? 1 : inputs);
+  size_t padded = (size_t)blocks * (size_t)s->lanes;
+  if (dense) {
+    a.spectrum = w->spectra + ((size_t)(a.group * outers + a.outer) * 2 * padded + (size_t)first);
+    a.stride = w->fft->w_stride[w->backward];
+    a.imaginary = padded;
+  } else {
+    a.spectrum = w->spectra + (size_t)(a.block * outers + a.outer) * w->fft->x_stride;
+    a.stride = 2 * (size_t)s->lanes;
+    a.imaginary = (size_t)s->lanes;
+  }
+  return a;
+}
+
+static int slices_of(const filters *w) {
+  const tare_fft_shape *s = &w->fft->shape;
+  int inputs = s->mode == TARE_FFT_DEPTHWISE ? 1 : s->inputs, inner = w->backward ? s->inputs : s->outputs;
+  return s->groups * (w->backward ? s->outputs : inputs) * ((inner + s->lanes - 1) / s->lanes);
+}
+
+/* The sums of a slice's filters, in double. */
+static void sum_taps(const filters *w, const slice *a) {
+  const tare_fft_shape *s = &w->fft->shape;
+  int inputs = s->mode == TARE_FFT_DEPTHWISE ? 1 : s->inputs;
+  size_t padded = (size_t)s->out_blocks * (size_t)s->lanes;
+  double *sums = w->sums + (size_t)(a->group * inputs + a->outer) * padded + (size_t)(a->block * s->lanes);
+  for (int l = 0; l < s->lanes; l++) {
+    sums[l] = 0;
+    for (int t = 0; l < a->lanes && t < w->taps; t++) sums[l] += (double)w->weights[a->at + (size_t)l * a->lane + (size_t)t];
+  }
+}
+
+static float *packed_of(const filters *w, float *scratch) { return scratch + tare_aligned(tare_tile_scratch(w->fft->tile, w->fft->shape.lanes)); }
+
+static void transform_slice(void *user, int job, int worker) {
+  const filters *w = user;
+  const tare_fft_shape *s = &w->fft->shape;
+  slice a = slice_of(w, job);
+  float *scratch = w->scratch + w->fft->scratch * (size_t)worker, *packed = packed_of(w, scratch);
+  float scale = (float)(1.0 / ((double)s->size * s->size));
+  for (int l = 0; l < a.lanes; l++) {
+    const float *from = w->weights + a.at + (size_t)l * a.lane;
+    for (int t = 0; t < w->taps; t++) packed[t * s->lanes + l] = from[t] * scale;
+  }
+  tare_tile_source source = {.at = packed, .row = w->kernel[1] * s->lanes, .column = s->lanes, .rows = w->kernel[0],
+                             .columns = w->kernel[1], .lanes = a.lanes};
+  w->fft->kernels->forward(w->fft->tile, &source, a.spectrum, a.stride, a.imaginary, scratch);
+  if (w->sums) sum_taps(w, &a);
+}
+
+static void invert_slice(void *user, int job, int worker) {
+  const filters *w = user;
+  const tare_fft_shape *s = &w->fft->shape;
+  slice a = slice_of(w, job);
+  float *scratch = w->scratch + w->fft->scratch * (size_t)worker, *packed = packed_of(w, scratch);
+  float scale = (float)(1.0 / ((double)s->size * s->size));
+  tare_tile_target target = {.at = packed, .row = w->kernel[1] * s->lanes, .column = s->lanes, .rows = w->kernel[0],
+                             .columns = w->kernel[1], .lanes = s->lanes};
+  w->fft->kernels->inverse(w->fft->tile, a.spectrum, a.stride, a.imaginary, &target, scratch);
+  for (int l = 0; l < a.lanes; l++) {
+    float *to = w->gradient + a.at + (size_t)l * a.lane;
+    for (int t = 0; t < w->taps; t++) to[t] = packed[t * s->lanes + l] * scale;
+  }
+}
+
+static filters filters_of(const tare_ready *r) {
+  const tare_conv_problem *p = &r->query.problem;
+  return (filters){.fft = r->own, .taps = p->kernel[0] * p->kernel[1], .kernel = {p->kernel[0], p->kernel[1]}};
+}
+
+tare_status tare_fft_prepare(const tare_ready *r, const void *weights, void *prepared, void *workspace, tare_pool *pool) {
+  const tare_fft *f = r->own;
+  filters w = filters_of(r);
+  w.weights = weights;
+  w.scratch = workspace;
+  float *at = prepared;
+  if (f->w_size[0]) {
+    w.spectra = at;
+    if (f->sums) w.sums = (double *)(void *)(at + tare_fft_sums_at(f));
+    tare_conv_each(pool, slices_of(&w), transform_slice, &w);
+  }
+  if (f->w_size[1]) {
+    w.sums = NULL;
+    w.backward = 1;
+    w.spectra = at + tare_fft_backward_at(f);
+    tare_conv_each(pool, slices_of(&w), transform_slice, &w);
+  }
+  return TARE_OK;
+}
+
+tare_status tare_fft_finish(const tare_ready *r, const void *partial, void *dweights, void *workspace, tare_pool *pool) {
+  const tare_fft *f = r->own;
+  filters w = filters_of(r);
+  w.spectra = (float *)(size_t)partial;
+  w.gradient = dweights;
+  w.backward = f->shape.mode == TARE_FFT_DENSE;
+  w.scratch = workspace;
+  tare_conv_each(pool, slices_of(&w), invert_slice, &w);
+  return TARE_OK;
+}
