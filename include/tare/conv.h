@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 2-D convolutions: problem strings, plans, passes.
+ * Convolutions of images (2-D), signals (1-D) and volumes (3-D): problem strings, plans, passes.
  *
  * A problem string has oneDNN's form: g (groups), n (batch), c, h, w, o, k,
- * s (stride), p (padding), d (dilation, 1 = none); h, w, k, s, p and d may be
- * followed by a second number for the columns as in "h64w48" or
- * "k3x5", else both axes are equal: "n8c32h64o32k15p7", "g32n8c32h64o32k7p3".
- * c, h, o and k must be there; the others are 1 (p: 0). doc/conv.md has the table.
- * The border is zero unless "reflect", "edge" or "valid" (p = 0) ends the string after a '_'.
+ * s (stride), p (padding), d (dilation, 1 = none): "n8c32h64o32k15p7", "g32n8c32h64o32k7p3".
+ * c, h, o and k must be there; w is h, the others are 1 (p: 0) unless given. k, s, p and d have one number for all axes, or one
+ * for each joined by x: "k3x5" is 3 rows, 5 columns. "h64x48" is "h64w48".
+ * Without h but with w: one row, a 1-D problem, whose k, s, p and d are those of the columns: "c8w1000o8k15p7".
+ * With z: planes, a 3-D problem, whose k, s, p and d have one number or three, planes first: "c8z16h64o8k3x5x5p1x2x2".
+ * The border is zero unless "reflect", "edge" or "valid" (p = 0) ends the string after a '_'. doc/conv.md has the table.
  *
  * Tensors are nhwc floats (or doubles for a plan in double): x is
  * [n][h][w][c], y is [n][oh][ow][o]; the plain weights are [o][c/g][kh][kw]
- * as frameworks store them; cross-correlation.
+ * as frameworks store them; cross-correlation. With planes: [n][z][h][w][c] and [o][c/g][kz][kh][kw].
  *
  * The weights enter a plan in a form of its own ("prepared": reordered,
  * transformed), made once a step; the gradient leaves it as a "partial"
@@ -36,19 +37,19 @@ typedef enum tare_border { TARE_BORDER_ZERO, TARE_BORDER_REFLECT, TARE_BORDER_ED
 typedef enum tare_precision { TARE_F32, TARE_F64 } tare_precision;
 typedef enum tare_pass { TARE_FORWARD = 1, TARE_BACKWARD_DATA = 2, TARE_BACKWARD_WEIGHTS = 4 } tare_pass;
 
-/* Sizes in elements; [0] rows, [1] columns. */
+/* Sizes in elements; [0] rows, [1] columns, [2] planes: all 0 (or 1, and 0 for pad) in a 2-D problem. */
 typedef struct tare_conv_problem {
   int groups, batch, channels, outputs;
-  int size[2], kernel[2], stride[2], pad[2], dilation[2];
+  int size[3], kernel[3], stride[3], pad[3], dilation[3];
   tare_border border;
 } tare_conv_problem;
 
-/* Both check every size (positive, groups divide, an output of at least 1x1, reflect padding below the image size). */
+/* Both check every size (positive, groups divide, an output of at least one pixel, reflect padding below the image size). */
 TARE_API tare_status tare_conv_problem_parse(const char *text, tare_conv_problem *out, tare_error *error);
 TARE_API tare_status tare_conv_problem_check(const tare_conv_problem *problem, tare_error *error);
 /* Canonical text into buffer (always terminated); returns the length that the whole text has. */
 TARE_API size_t tare_conv_problem_text(const tare_conv_problem *problem, char *buffer, size_t size);
-/* Output rows (axis 0) or columns (axis 1). */
+/* Output rows (axis 0), columns (axis 1) or planes (axis 2). */
 TARE_API int tare_conv_output_size(const tare_conv_problem *problem, int axis);
 
 typedef struct tare_conv_plan tare_conv_plan;

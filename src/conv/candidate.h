@@ -51,6 +51,7 @@ typedef struct tare_candidate {
   int borders;    /* bits 1 << tare_border that it does itself; for another one the plan pads the images and folds their gradient */
   int flags;      /* of tare_conv_flag that it sees to itself: BRIGHTNESS; SHARED: it uses the pool. For the others the plan subtracts image means, and cuts the batch */
   int joins;      /* it is asked for several passes together too */
+  int planes;     /* it does problems with planes (3-D) too; others see one plane, [2] of each size 1 and no padding there */
   /* Fast, and the same each time on one machine: no timing. The problem has a border of `borders`. */
   void (*judge)(const tare_query *query, tare_verdict *verdict);
   /* Fills the sizes and `own`; on failure the plan calls free (NULL: nothing to free). */
@@ -68,6 +69,13 @@ typedef struct tare_candidate {
 extern const tare_candidate *const tare_candidates[];
 extern const tare_candidate tare_candidate_onednn, tare_candidate_fft, tare_candidate_im2col, tare_candidate_reference;
 
+/* The problem with the sizes of an axis of planes that were left 0 filled in, as plans and candidates see it. */
+tare_conv_problem tare_conv_problem_complete(const tare_conv_problem *problem);
+/* One plane in, one out: a 2-D problem. */
+int tare_conv_problem_is_flat(const tare_conv_problem *problem);
+/* Pixels of one image: of x, and of y. */
+size_t tare_conv_pixels(const tare_conv_problem *problem);
+size_t tare_conv_output_pixels(const tare_conv_problem *problem);
 /* Multiplications and additions of one pass. */
 double tare_conv_flops(const tare_conv_problem *problem);
 /* Elements of the plain weights. */

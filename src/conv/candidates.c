@@ -4,10 +4,19 @@
 
 const tare_candidate *const tare_candidates[] = {&tare_candidate_onednn, &tare_candidate_fft, &tare_candidate_im2col, &tare_candidate_reference, NULL};
 
+static size_t planes_of(int n) { return n > 0 ? (size_t)n : 1; } /* left 0: one */
+
 size_t tare_conv_weights_size(const tare_conv_problem *p) {
-  return (size_t)p->outputs * (size_t)(p->channels / p->groups) * (size_t)p->kernel[0] * (size_t)p->kernel[1];
+  size_t taps = planes_of(p->kernel[2]) * (size_t)p->kernel[0] * (size_t)p->kernel[1];
+  return (size_t)p->outputs * (size_t)(p->channels / p->groups) * taps;
+}
+
+size_t tare_conv_pixels(const tare_conv_problem *p) { return planes_of(p->size[2]) * (size_t)p->size[0] * (size_t)p->size[1]; }
+
+size_t tare_conv_output_pixels(const tare_conv_problem *p) {
+  return (size_t)tare_conv_output_size(p, 2) * (size_t)tare_conv_output_size(p, 0) * (size_t)tare_conv_output_size(p, 1);
 }
 
 double tare_conv_flops(const tare_conv_problem *p) {
-  return 2.0 * p->batch * tare_conv_output_size(p, 0) * tare_conv_output_size(p, 1) * (double)tare_conv_weights_size(p);
+  return 2.0 * p->batch * (double)tare_conv_output_pixels(p) * (double)tare_conv_weights_size(p);
 }

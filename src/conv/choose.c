@@ -28,11 +28,12 @@ static void judge(const tare_conv_plan *plan, const tare_candidate *how, int pas
   *verdict = (tare_verdict){.cycles = -1};
   if (only && strcmp(only, how->name)) snprintf(verdict->reason, sizeof verdict->reason, "not asked for");
   else if (!(how->precisions >> plan->options.precision & 1)) snprintf(verdict->reason, sizeof verdict->reason, "not in this precision");
+  else if (!how->planes && !tare_conv_problem_is_flat(&plan->problem)) snprintf(verdict->reason, sizeof verdict->reason, "planes");
   else {
-    int parts;
-    tare_query query = tare_conv_query(plan, how, passes, &parts);
-    how->judge(&query, verdict);
-    verdict->cycles *= parts;
+    tare_group group;
+    tare_conv_outline(plan, how, passes, &group);
+    how->judge(&group.ready.query, verdict);
+    verdict->cycles *= group.parts;
   }
 }
 
@@ -98,6 +99,25 @@ static tare_status nobody(const tare_conv_plan *plan, const opinion *o, int pass
   return tare_fail(error, TARE_E_UNSUPPORTED, "no candidate does the %s pass", names[passes]);
 }
 
+static void decline(opinion *o, const char *why) {
+  tare_verdict *v = &o->verdicts[o->best];
+  v->cycles = -1;
+  snprintf(v->reason, sizeof v->reason, "%.*s", (int)sizeof v->reason - 1, why);
+  o->best = shortest(o);
+}
+
+/* What groups keep adds up with the workspace of others: if that is too much, one that keeps something declines; 1 if so. */
+static int is_too_much(tare_conv_plan *plan, opinion *opinions) {
+  tare_conv_add_sizes(plan);
+  if (plan->workspace_size + plan->kept_size <= tare_conv_limit(plan)) return 0;
+  for (int i = 0; i < plan->group_count; i++)
+    if (plan->groups[i].ready.kept) {
+      decline(&opinions[plan->groups[i].ready.query.passes], "more than the limit together with the other passes");
+      return 1;
+    }
+  return 0;
+}
+
 /* Makes the groups of a split; a candidate that fails after all declines from then on, and `again` asks for another choice. */
 static tare_status make_groups(tare_conv_plan *plan, opinion *opinions, const int *split, int *again, tare_error *error) {
   *again = 0;
@@ -110,16 +130,14 @@ static tare_status make_groups(tare_conv_plan *plan, opinion *opinions, const in
     tare_status status = tare_conv_make_group(plan, tare_candidates[o->best], passes, &plan->groups[plan->group_count], &why);
     if (status == TARE_E_MEMORY) return tare_fail(error, status, "%s", why.message);
     if (status) {
-      tare_verdict *v = &o->verdicts[o->best];
-      v->cycles = -1;
-      snprintf(v->reason, sizeof v->reason, "%.*s", (int)sizeof v->reason - 1, why.message);
-      o->best = shortest(o);
+      decline(o, why.message);
       *again = 1;
       return TARE_OK;
     }
     memcpy(plan->groups[plan->group_count].algorithm, o->verdicts[o->best].reason, sizeof o->verdicts[o->best].reason);
     plan->group_count++;
   }
+  *again = is_too_much(plan, opinions);
   return TARE_OK;
 }
 

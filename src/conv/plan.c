@@ -10,13 +10,13 @@
 #include "base/error.h"
 #include "conv/plan.h"
 
-enum { MOST_PARTS = 8 };
+enum { USUAL_PARTS = 8, ENOUGH_PARTS = 4 };
 
 const tare_pass tare_pass_bits[TARE_PASSES] = {TARE_FORWARD, TARE_BACKWARD_DATA, TARE_BACKWARD_WEIGHTS};
 
 static tare_conv_problem padded_problem(const tare_conv_problem *p) {
   tare_conv_problem inner = *p;
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < 3; i++) {
     inner.size[i] += 2 * p->pad[i];
     inner.pad[i] = 0;
   }
@@ -25,68 +25,86 @@ static tare_conv_problem padded_problem(const tare_conv_problem *p) {
 }
 
 static size_t images_size(const tare_conv_problem *p) {
-  return tare_aligned((size_t)p->batch * (size_t)p->size[0] * (size_t)p->size[1] * (size_t)p->channels);
+  return tare_aligned((size_t)p->batch * tare_conv_pixels(p) * (size_t)p->channels);
 }
 
 static size_t outputs_size(const tare_conv_problem *p) {
-  return tare_aligned((size_t)p->batch * (size_t)tare_conv_output_size(p, 0) * (size_t)tare_conv_output_size(p, 1) * (size_t)p->outputs);
+  return tare_aligned((size_t)p->batch * tare_conv_output_pixels(p) * (size_t)p->outputs);
+}
+
+static int next_divisor(int n, int after) {
+  do after++;
+  while (n % after);
+  return after;
 }
 
 /*
- * Equal parts of the batch for a candidate that does not use a pool itself: a fixed number for each
- * batch, so that the bits do not depend on the threads.
+ * Jobs for a candidate that does not use a pool itself: a fixed number for each batch, so that the bits
+ * do not depend on the threads. A batch such as 11, whose usual parts are too few, has more of them.
  */
-static int parts_of(const tare_conv_plan *plan, const tare_candidate *how) {
-  int parts = MOST_PARTS;
-  if (!(plan->options.flags & TARE_CONV_SHARED) || how->flags & TARE_CONV_SHARED) return 1;
-  while (plan->problem.batch % parts) parts--;
-  return parts;
+static int jobs_of(int batch) {
+  int parts = USUAL_PARTS;
+  while (batch % parts) parts--;
+  return parts >= ENOUGH_PARTS || parts == batch ? parts : next_divisor(batch, parts);
 }
 
-static size_t limit_of(const tare_conv_plan *plan) {
+size_t tare_conv_limit(const tare_conv_plan *plan) {
   return plan->options.workspace_limit ? plan->options.workspace_limit / plan->kernels->real : SIZE_MAX;
 }
 
-tare_query tare_conv_query(const tare_conv_plan *plan, const tare_candidate *how, int passes, int *parts) {
-  int border = how->borders >> plan->problem.border & 1;
-  tare_query query = {.problem = border ? plan->problem : padded_problem(&plan->problem), .passes = passes, .flags = plan->options.flags,
-                      .threads = plan->options.threads, .limit = limit_of(plan)};
-  *parts = parts_of(plan, how);
-  query.problem.batch /= *parts;
-  return query;
-}
-
-/* The areas of the plan's workspace that the group's copies need. */
-static void add_copies(const tare_conv_plan *plan, tare_group *g) {
+/* The areas of the group's copies for one part of the plan's batch. */
+static size_t add_copies(const tare_conv_plan *plan, tare_group *g) {
   const tare_query *q = &g->ready.query;
-  tare_conv_problem whole = q->problem;
-  whole.batch = plan->problem.batch;
+  tare_conv_problem outer = plan->problem;
+  outer.batch = q->problem.batch;
   int nchw = plan->options.layout == TARE_NCHW;
-  int border = whole.border != plan->problem.border && plan->problem.pad[0] + plan->problem.pad[1] > 0;
-  size_t plain = nchw ? images_size(&plan->problem) : 0, bordered = border ? images_size(&whole) : 0;
+  int border = q->problem.border != outer.border && outer.pad[0] + outer.pad[1] + outer.pad[2] > 0;
+  size_t plain = nchw ? images_size(&outer) : 0, bordered = border ? images_size(&q->problem) : 0;
   int reads = q->passes & (TARE_FORWARD | TARE_BACKWARD_WEIGHTS), writes = q->passes & TARE_BACKWARD_DATA;
   g->plain_x = reads ? plain : 0;
   g->bordered_x = reads ? bordered : 0;
   g->plain_dx = writes ? plain : 0;
   g->bordered_dx = writes ? bordered : 0;
-  g->plain_y = nchw ? outputs_size(&plan->problem) : 0;
+  g->plain_y = nchw ? outputs_size(&outer) : 0;
+  return g->plain_x + g->bordered_x + g->plain_dx + g->bordered_dx + g->plain_y;
 }
 
-static size_t workspace_of(const tare_conv_plan *plan, const tare_group *g) {
-  int threads = g->parts > 1 ? plan->options.threads : 1;
-  return g->plain_x + g->bordered_x + g->plain_dx + g->bordered_dx + g->plain_y + g->partials + g->workspace_stride * (size_t)threads;
+/* Parts that run at the same time. */
+static size_t at_a_time(const tare_conv_plan *plan, const tare_group *g) { return g->jobs ? (size_t)plan->options.threads : 1; }
+
+/* Copies take at most half of the limit, if more parts can make that so; the rest is for the candidate. */
+void tare_conv_outline(const tare_conv_plan *plan, const tare_candidate *how, int passes, tare_group *out) {
+  int border = how->borders >> plan->problem.border & 1, batch = plan->problem.batch;
+  tare_group g = {.ready = {.how = how, .kernels = plan->kernels}};
+  g.ready.query = (tare_query){.problem = border ? plan->problem : padded_problem(&plan->problem), .passes = passes,
+                               .flags = plan->options.flags, .threads = plan->options.threads};
+  g.jobs = plan->options.flags & TARE_CONV_SHARED && !(how->flags & TARE_CONV_SHARED);
+  if (g.jobs) g.ready.query.threads = 1;
+  size_t limit = tare_conv_limit(plan) / at_a_time(plan, &g), copies;
+  for (g.parts = g.jobs ? jobs_of(batch) : 1;; g.parts = next_divisor(batch, g.parts)) {
+    g.ready.query.problem.batch = batch / g.parts;
+    copies = add_copies(plan, &g);
+    if (copies <= limit / 2 || g.parts == batch) break;
+  }
+  g.ready.query.limit = limit == SIZE_MAX ? limit : copies < limit ? limit - copies : 0;
+  g.stride = copies;
+  *out = g;
 }
+
+static size_t workspace_of(const tare_conv_plan *plan, const tare_group *g) { return g->partials + g->stride * at_a_time(plan, g); }
+
+static size_t kept_of(const tare_group *g) { return g->kept_stride * (size_t)g->parts; }
 
 tare_status tare_conv_make_group(const tare_conv_plan *plan, const tare_candidate *how, int passes, tare_group *out, tare_error *error) {
-  tare_group g = {.ready = {.how = how, .kernels = plan->kernels}};
-  g.ready.query = tare_conv_query(plan, how, passes, &g.parts);
+  tare_group g;
+  tare_conv_outline(plan, how, passes, &g);
   tare_status status = how->create(&g.ready, error);
-  add_copies(plan, &g);
-  g.workspace_stride = tare_aligned(g.ready.workspace);
+  g.stride += tare_aligned(g.ready.workspace);
   g.partial_stride = tare_aligned(g.ready.partial);
-  g.partials = g.parts > 1 ? g.partial_stride * (size_t)g.parts : 0;
-  size_t need = workspace_of(plan, &g) + g.ready.kept;
-  if (!status && need > limit_of(plan))
+  if (g.parts > 1) g.partials = g.partial_stride * (size_t)(g.jobs ? g.parts : 1);
+  g.kept_stride = tare_aligned(g.ready.kept);
+  size_t need = workspace_of(plan, &g) + kept_of(&g);
+  if (!status && need > tare_conv_limit(plan))
     status = tare_fail(error, TARE_E_UNSUPPORTED, "needs %zu bytes of workspace, %zu are allowed", need * plan->kernels->real,
                        plan->options.workspace_limit);
   if (status) tare_conv_free_group(&g);
@@ -99,14 +117,15 @@ void tare_conv_free_group(tare_group *g) {
   *g = (tare_group){0};
 }
 
-static void add_sizes(tare_conv_plan *plan) {
+void tare_conv_add_sizes(tare_conv_plan *plan) {
+  plan->prepared_size = plan->partial_size = plan->kept_size = plan->workspace_size = 0;
   for (int i = 0; i < plan->group_count; i++) {
     tare_group *g = &plan->groups[i];
     g->prepared = plan->prepared_size;
     g->partial = plan->partial_size;
     plan->prepared_size += tare_aligned(g->ready.prepared);
     plan->partial_size += g->ready.partial;
-    plan->kept_size += g->ready.kept;
+    plan->kept_size += kept_of(g);
     size_t workspace = workspace_of(plan, g);
     if (workspace > plan->workspace_size) plan->workspace_size = workspace;
     for (int j = 0; j < TARE_PASSES; j++)
@@ -155,11 +174,10 @@ tare_status tare_conv_plan_create(const tare_conv_problem *problem, const tare_c
   if (status) return status;
   tare_conv_plan *plan = tare_alloc(1, sizeof *plan);
   if (!plan) return tare_fail_memory(error, sizeof *plan, "a plan");
-  *plan = (tare_conv_plan){.problem = *problem, .options = completed(options), .group_of = {-1, -1, -1}};
+  *plan = (tare_conv_plan){.problem = tare_conv_problem_complete(problem), .options = completed(options), .group_of = {-1, -1, -1}};
   plan->kernels = tare_kernels_get(plan->options.precision);
   tare_text notes = {0};
   status = tare_conv_choose(plan, &notes, error);
-  add_sizes(plan);
   plan->options.candidate = NULL; /* the caller's string */
   plan->reasons = tare_text_take(&notes);
   if (!status && !plan->reasons) status = tare_fail_memory(error, 1, "a plan");

@@ -15,18 +15,21 @@ extern const tare_pass tare_pass_bits[TARE_PASSES];
 
 /*
  * Passes that one candidate does together. Around it the plan makes what it cannot do: another layout, a border, and
- * (`parts` > 1) the batch cut into equal parts, jobs for the threads of a pool. Areas of the workspace in elements, 0 if they are not needed.
+ * the batch cut into equal parts: jobs for the threads of a pool, or (no jobs) one after another, so that the copies of a part keep the
+ * limit. Sizes in elements, 0 if they are not needed. The workspace: `partials`, then for each part that runs at a time
+ * the areas of its copies, in the order below, and the candidate's workspace: `stride` together.
  */
 typedef struct tare_group {
   tare_ready ready; /* of one part */
   char algorithm[96];
-  int parts;
-  size_t plain_x, bordered_x;  /* x as nhwc; with its border; both stand for dx in backward data */
-  size_t plain_dx, bordered_dx;
-  size_t plain_y;              /* y or dy as nhwc */
-  size_t partials;             /* those of the parts, each of partial_stride */
-  size_t partial_stride, workspace_stride;
-  size_t prepared, partial;    /* where they begin in those of the plan */
+  int parts, jobs;
+  size_t plain_x, bordered_x;   /* x as nhwc; with its border */
+  size_t plain_dx, bordered_dx; /* the same of dx */
+  size_t plain_y;               /* y or dy as nhwc */
+  size_t stride;
+  size_t partials, partial_stride;
+  size_t kept_stride;           /* what each part keeps */
+  size_t prepared, partial;     /* where they begin in those of the plan */
 } tare_group;
 
 struct tare_conv_plan {
@@ -45,10 +48,14 @@ static inline size_t tare_aligned(size_t elements) { return (elements + 15) / 16
 
 /* choose.c: fills the plan's groups and adds the verdicts to notes. */
 tare_status tare_conv_choose(tare_conv_plan *plan, tare_text *notes, tare_error *error);
-/* plan.c: makes one group ready; on failure the group is empty. */
+/* plan.c: how a candidate would do passes: its query, the parts, their copies. Nothing is made. */
+void tare_conv_outline(const tare_conv_plan *plan, const tare_candidate *how, int passes, tare_group *out);
+/* Makes one group ready; on failure the group is empty. */
 tare_status tare_conv_make_group(const tare_conv_plan *plan, const tare_candidate *how, int passes, tare_group *out, tare_error *error);
 void tare_conv_free_group(tare_group *group);
-/* The query that a candidate would get, and in how many parts the batch would be. */
-tare_query tare_conv_query(const tare_conv_plan *plan, const tare_candidate *how, int passes, int *parts);
+/* Elements of workspace and kept together that the plan may have. */
+size_t tare_conv_limit(const tare_conv_plan *plan);
+/* Sums the sizes of the groups up: those of the plan. */
+void tare_conv_add_sizes(tare_conv_plan *plan);
 
 #endif

@@ -9,7 +9,7 @@
 #include "conv/candidate.h"
 #include "kernel/border.h"
 
-static int taps_of(const tare_conv_problem *p) { return p->kernel[0] * p->kernel[1]; }
+static int taps_of(const tare_conv_problem *p) { return p->kernel[2] * p->kernel[0] * p->kernel[1]; }
 
 /* to += factor from */
 static inline void add_multiple(int n, double factor, const double *restrict from, double *restrict to) {
@@ -58,16 +58,27 @@ static void tap_row(const struct work *work, int b, double *x, double *w, double
   }
 }
 
+/* The index on an axis that tap t reads for output i; -1: a zero. */
+static int source(const tare_conv_problem *p, int axis, int i, int t) {
+  return tare_border_source(p->border, i * p->stride[axis] - p->pad[axis] + t * p->dilation[axis], p->size[axis]);
+}
+
+/* All taps of one row of outputs, i of plane z. */
+static void output_row(const struct work *work, int z, int i, double *y) {
+  const tare_conv_problem *p = work->p;
+  int kh = p->kernel[0], kw = p->kernel[1];
+  for (int t = 0; t < taps_of(p); t++) {
+    int plane = source(p, 2, z, t / (kh * kw)), row = source(p, 0, i, t / kw % kh);
+    if (plane < 0 || row < 0) continue;
+    tap_row(work, t % kw, work->x + ((size_t)plane * p->size[0] + row) * p->size[1] * p->channels,
+            work->w + (size_t)t * (p->outputs / p->groups), y);
+  }
+}
+
 static void image(const struct work *work) {
   const tare_conv_problem *p = work->p;
-  int height = tare_conv_output_size(p, 0), width = tare_conv_output_size(p, 1);
-  for (int i = 0; i < height; i++)
-    for (int t = 0; t < taps_of(p); t++) {
-      int row = tare_border_source(p->border, i * p->stride[0] - p->pad[0] + t / p->kernel[1] * p->dilation[0], p->size[0]);
-      if (row < 0) continue;
-      tap_row(work, t % p->kernel[1], work->x + (size_t)row * p->size[1] * p->channels, work->w + (size_t)t * (p->outputs / p->groups),
-              work->y + (size_t)i * width * p->outputs);
-    }
+  int height = tare_conv_output_size(p, 0), width = tare_conv_output_size(p, 1), rows = tare_conv_output_size(p, 2) * height;
+  for (int i = 0; i < rows; i++) output_row(work, i / height, i % height, work->y + (size_t)i * width * p->outputs);
 }
 
 static void judge(const tare_query *query, tare_verdict *verdict) {
@@ -75,10 +86,8 @@ static void judge(const tare_query *query, tare_verdict *verdict) {
   snprintf(verdict->reason, sizeof verdict->reason, "plain loops in double");
 }
 
-static size_t input_size(const tare_conv_problem *p) { return (size_t)p->size[0] * p->size[1] * p->channels; }
-static size_t output_size(const tare_conv_problem *p) {
-  return (size_t)tare_conv_output_size(p, 0) * tare_conv_output_size(p, 1) * p->outputs;
-}
+static size_t input_size(const tare_conv_problem *p) { return tare_conv_pixels(p) * p->channels; }
+static size_t output_size(const tare_conv_problem *p) { return tare_conv_output_pixels(p) * p->outputs; }
 
 static tare_status create(tare_ready *r, tare_error *error) {
   (void)error;
@@ -151,5 +160,5 @@ static tare_status run(const tare_ready *r, int passes, const tare_call *call) {
 const tare_candidate tare_candidate_reference = {
   .name = "reference", .precisions = 1 << TARE_F32 | 1 << TARE_F64,
   .borders = 1 << TARE_BORDER_ZERO | 1 << TARE_BORDER_REFLECT | 1 << TARE_BORDER_EDGE | 1 << TARE_BORDER_VALID,
-  .judge = judge, .create = create, .prepare = prepare, .run = run, .finish = finish,
+  .planes = 1, .judge = judge, .create = create, .prepare = prepare, .run = run, .finish = finish,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The calls of a plan: around its candidates the copies of images (layout, border) and the parts of the batch. */
+/* The calls of a plan: around its candidates the parts of the batch, and copies of their images (layout, border). */
 #include <stdatomic.h>
 #include <string.h>
 
@@ -15,7 +15,11 @@ static void *at(const tare_conv_plan *plan, const void *array, size_t index) {
   return array ? (char *)(size_t)array + index * plan->kernels->real : NULL;
 }
 
-/* One copy of all images, a job an image. `copy` sees the problem of one image. */
+/* Elements of an image: as the caller has it, as the candidate sees it, and of y. */
+static size_t image_size(const tare_conv_problem *p) { return tare_conv_pixels(p) * (size_t)p->channels; }
+static size_t output_size(const tare_conv_problem *p) { return tare_conv_output_pixels(p) * (size_t)p->outputs; }
+
+/* A copy of the images of a part, a job an image. `image` is the problem of one, with the channels of what is copied. */
 typedef struct copying {
   const tare_conv_plan *plan;
   tare_conv_problem image;
@@ -42,76 +46,135 @@ static void channels_first(const copying *work, const void *from, void *to) {
 static void with_border(const copying *work, const void *from, void *to) { work->plan->kernels->pad_images(&work->image, from, to); }
 static void without_border(const copying *work, const void *from, void *to) { work->plan->kernels->fold_images(&work->image, from, to); }
 
-static size_t pixels(int rows, int columns, int channels) { return (size_t)rows * (size_t)columns * (size_t)channels; }
+/* A call of one group on all images, and what of it is to be done. */
+typedef struct calling {
+  const tare_conv_plan *plan;
+  const tare_group *group;
+  int passes;
+  tare_call whole; /* the caller's arrays */
+  atomic_int status;
+} calling;
 
-static void copy_images(const tare_conv_plan *plan, void (*copy)(const copying *, const void *, void *), size_t from_size, size_t to_size,
+static void copy_images(const calling *work, void (*copy)(const copying *, const void *, void *), size_t from_size, size_t to_size,
                         int channels, const void *from, void *to, tare_pool *pool) {
-  copying work = {plan, plan->problem, from_size, to_size, from, to, copy};
-  work.image.batch = 1;
-  work.image.channels = channels;
-  tare_conv_each(pool, plan->problem.batch, copy_image, &work);
+  copying all = {work->plan, work->plan->problem, from_size, to_size, from, to, copy};
+  all.image.batch = 1;
+  all.image.channels = channels;
+  tare_conv_each(pool, work->group->ready.query.problem.batch, copy_image, &all);
 }
 
-/* x as the candidate wants it: in the areas at *free, which moves behind them. */
-static const void *arranged(const tare_conv_plan *plan, const tare_group *g, const void *x, void **free, tare_pool *pool) {
-  const tare_conv_problem *p = &plan->problem;
-  size_t plain = pixels(p->size[0], p->size[1], p->channels);
-  if (g->plain_x) {
-    copy_images(plan, channels_last, plain, plain, p->channels, x, *free, pool);
-    x = *free;
-    *free = at(plan, *free, g->plain_x);
+/* The areas of one part in the workspace; NULL: not needed. */
+typedef struct areas { void *plain_x, *bordered_x, *plain_dx, *bordered_dx, *plain_y, *rest; } areas;
+
+static void *take(const tare_conv_plan *plan, void **free, size_t size) {
+  void *area = size ? *free : NULL;
+  *free = at(plan, *free, size);
+  return area;
+}
+
+static areas areas_of(const tare_conv_plan *plan, const tare_group *g, void *begin) {
+  areas a;
+  a.plain_x = take(plan, &begin, g->plain_x);
+  a.bordered_x = take(plan, &begin, g->bordered_x);
+  a.plain_dx = take(plan, &begin, g->plain_dx);
+  a.bordered_dx = take(plan, &begin, g->bordered_dx);
+  a.plain_y = take(plan, &begin, g->plain_y);
+  a.rest = begin;
+  return a;
+}
+
+/* x as the candidate wants it. */
+static const void *arranged(const calling *work, const areas *a, const void *x, tare_pool *pool) {
+  const tare_conv_problem *p = &work->plan->problem;
+  size_t plain = image_size(p);
+  if (a->plain_x) {
+    copy_images(work, channels_last, plain, plain, p->channels, x, a->plain_x, pool);
+    x = a->plain_x;
   }
-  if (g->bordered_x) {
-    const tare_conv_problem *inner = &g->ready.query.problem;
-    copy_images(plan, with_border, plain, pixels(inner->size[0], inner->size[1], p->channels), p->channels, x, *free, pool);
-    x = *free;
-    *free = at(plan, *free, g->bordered_x);
+  if (a->bordered_x) {
+    copy_images(work, with_border, plain, image_size(&work->group->ready.query.problem), p->channels, x, a->bordered_x, pool);
+    x = a->bordered_x;
   }
   return x;
 }
 
-static size_t output_image(const tare_conv_problem *p) {
-  return pixels(tare_conv_output_size(p, 0), tare_conv_output_size(p, 1), p->outputs);
+/* The gradient of the images as the candidate left it, back into the caller's array. */
+static void give_back(const calling *work, const areas *a, void *dx, tare_pool *pool) {
+  const tare_conv_problem *p = &work->plan->problem;
+  size_t plain = image_size(p);
+  if (a->bordered_dx)
+    copy_images(work, without_border, image_size(&work->group->ready.query.problem), plain, p->channels, a->bordered_dx,
+                a->plain_dx ? a->plain_dx : dx, pool);
+  if (a->plain_dx) copy_images(work, channels_first, plain, plain, p->channels, a->plain_dx, dx, pool);
 }
 
-/* A call on each part of the batch. */
-typedef struct parting {
-  const tare_conv_plan *plan;
-  const tare_group *group;
-  int passes;
-  const tare_call *call;
-  atomic_int status;
-} parting;
+/* The arrays of one part, as the caller has them. */
+static tare_call part_of(const calling *work, int part) {
+  const tare_conv_problem *p = &work->plan->problem;
+  size_t first = (size_t)part * (size_t)work->group->ready.query.problem.batch;
+  tare_call call = work->whole;
+  call.x = at(work->plan, call.x, first * image_size(p));
+  call.dx = at(work->plan, call.dx, first * image_size(p));
+  call.y = at(work->plan, call.y, first * output_size(p));
+  call.dy = at(work->plan, call.dy, first * output_size(p));
+  call.kept = at(work->plan, call.kept, (size_t)part * work->group->kept_stride);
+  return call;
+}
 
-static void run_part(void *user, int job, int worker) {
-  parting *work = user;
+/* The candidate's call on one part, between the copies. `call` has the part's arrays; areas that the passes do not need stay unused. */
+static tare_status between_copies(const calling *work, tare_call call, void *begin) {
   const tare_conv_plan *plan = work->plan;
   const tare_group *g = work->group;
-  const tare_conv_problem *p = &g->ready.query.problem;
-  size_t part = (size_t)job * (size_t)p->batch, x = part * pixels(p->size[0], p->size[1], p->channels), y = part * output_image(p);
-  tare_call call = *work->call;
-  call.x = at(plan, call.x, x);
-  call.dx = at(plan, call.dx, x);
-  call.y = at(plan, call.y, y);
-  call.dy = at(plan, call.dy, y);
-  if (call.partial) call.partial = at(plan, call.workspace, g->partial_stride * (size_t)job);
-  call.workspace = at(plan, call.workspace, g->partials + g->workspace_stride * (size_t)worker);
-  call.pool = NULL;
+  const areas a = areas_of(plan, g, begin);
+  const size_t output = output_size(&plan->problem);
+  void *y = call.y, *dx = call.dx;
+  int reads_kept = call.kept && work->passes != TARE_FORWARD;
+  if (!(work->passes & (TARE_FORWARD | TARE_BACKWARD_WEIGHTS)) || reads_kept) call.x = NULL;
+  else call.x = arranged(work, &a, call.x, call.pool);
+  if (a.plain_y && call.dy) {
+    copy_images(work, channels_last, output, output, plan->problem.outputs, call.dy, a.plain_y, call.pool);
+    call.dy = a.plain_y;
+  }
+  if (a.plain_y && y) call.y = a.plain_y;
+  if (dx) call.dx = a.bordered_dx ? a.bordered_dx : a.plain_dx ? a.plain_dx : dx;
+  call.workspace = a.rest;
   tare_status status = g->ready.how->run(&g->ready, work->passes, &call);
+  if (status) return status;
+  if (y && a.plain_y) copy_images(work, channels_first, output, output, plan->problem.outputs, a.plain_y, y, call.pool);
+  if (dx) give_back(work, &a, dx, call.pool);
+  return TARE_OK;
+}
+
+/* Part `part` in the areas of `worker`; a partial of its own comes first in the workspace. */
+static void run_part(void *user, int part, int worker) {
+  calling *work = user;
+  const tare_group *g = work->group;
+  tare_call call = part_of(work, part);
+  if (call.partial) call.partial = at(work->plan, call.workspace, g->jobs ? g->partial_stride * (size_t)part : 0);
+  if (g->jobs) call.pool = NULL;
+  tare_status status = between_copies(work, call, at(work->plan, call.workspace, g->partials + g->stride * (size_t)worker));
   if (status) atomic_store(&work->status, (int)status);
 }
 
-/* The candidate's call, in parts if the group has them; the parts' partials are added in their order. */
-static tare_status run(const tare_conv_plan *plan, const tare_group *g, int passes, const tare_call *call) {
-  if (g->parts == 1) return g->ready.how->run(&g->ready, passes, call);
-  parting work = {plan, g, passes, call, TARE_OK};
-  tare_conv_each(call->pool, g->parts, run_part, &work);
-  if (call->partial && passes & TARE_BACKWARD_WEIGHTS) {
-    for (int i = 0; i < g->parts; i++) {
-      const void *from = at(plan, call->workspace, g->partial_stride * (size_t)i);
-      if (i) plan->kernels->add(g->ready.partial, from, call->partial);
-      else memcpy(call->partial, from, g->ready.partial * plan->kernels->real);
-    }
+/* The partials of the parts in their order: the first is copied, the others are added. */
+static void add_partial(const calling *work, int part) {
+  const tare_kernels *k = work->plan->kernels;
+  const tare_group *g = work->group;
+  const void *from = at(work->plan, work->whole.workspace, g->jobs ? g->partial_stride * (size_t)part : 0);
+  if (part) k->add(g->ready.partial, from, work->whole.partial);
+  else memcpy(work->whole.partial, from, g->ready.partial * k->real);
+}
+
+static tare_status run(const tare_conv_plan *plan, const tare_group *g, int passes, const tare_call *whole) {
+  calling work = {plan, g, passes, *whole, TARE_OK};
+  if (g->parts == 1) {
+    if (g->jobs) work.whole.pool = NULL;
+    return between_copies(&work, work.whole, whole->workspace);
+  }
+  if (g->jobs) tare_conv_each(whole->pool, g->parts, run_part, &work);
+  for (int part = 0; part < g->parts; part++) {
+    if (!g->jobs) run_part(&work, part, 0);
+    if (whole->partial) add_partial(&work, part);
   }
   return (tare_status)atomic_load(&work.status);
 }
@@ -128,66 +191,35 @@ tare_status tare_conv_prepare(const tare_conv_plan *plan, const void *weights, v
 
 tare_status tare_conv_forward(const tare_conv_plan *plan, const void *x, const void *prepared, const void *bias, void *y, void *kept,
                               void *workspace, tare_pool *pool) {
+  if (plan->group_of[0] < 0) return TARE_E_ARGUMENT;
   const tare_group *g = &plan->groups[plan->group_of[0]];
-  tare_call call = {.prepared = at(plan, prepared, g->prepared), .bias = bias, .y = y, .kept = kept, .pool = pool};
-  call.x = arranged(plan, g, x, &workspace, pool);
-  if (g->plain_y) {
-    call.y = workspace;
-    workspace = at(plan, workspace, g->plain_y);
-  }
-  call.workspace = workspace;
-  tare_status status = run(plan, g, TARE_FORWARD, &call);
-  size_t image = output_image(&plan->problem);
-  if (!status && g->plain_y) copy_images(plan, channels_first, image, image, plan->problem.outputs, call.y, y, pool);
-  return status;
-}
-
-/* The gradient of the images as the candidate left it, back into the caller's array. */
-static void give_back(const tare_conv_plan *plan, const tare_group *g, const void *got, void *plain, void *dx, tare_pool *pool) {
-  const tare_conv_problem *p = &plan->problem, *inner = &g->ready.query.problem;
-  size_t image = pixels(p->size[0], p->size[1], p->channels);
-  if (g->bordered_dx) {
-    void *to = g->plain_dx ? plain : dx;
-    copy_images(plan, without_border, pixels(inner->size[0], inner->size[1], p->channels), image, p->channels, got, to, pool);
-    got = to;
-  }
-  if (g->plain_dx) copy_images(plan, channels_first, image, image, p->channels, got, dx, pool);
-}
-
-/* Backward passes of one group: those of its passes that are wanted. */
-static tare_status backward(const tare_conv_plan *plan, const tare_group *g, int passes, tare_call call, void *dx, void *workspace) {
-  const tare_conv_problem *p = &plan->problem;
-  size_t image = output_image(p);
-  if (g->plain_y) {
-    copy_images(plan, channels_last, image, image, p->outputs, call.dy, workspace, call.pool);
-    call.dy = workspace;
-    workspace = at(plan, workspace, g->plain_y);
-  }
-  if (passes & TARE_BACKWARD_WEIGHTS && !(call.kept && g->ready.kept)) call.x = arranged(plan, g, call.x, &workspace, call.pool);
-  void *plain = workspace;
-  workspace = at(plan, workspace, g->plain_dx);
-  call.dx = g->bordered_dx ? workspace : g->plain_dx ? plain : dx;
-  call.workspace = at(plan, workspace, g->bordered_dx);
-  tare_status status = run(plan, g, passes, &call);
-  if (!status && passes & TARE_BACKWARD_DATA) give_back(plan, g, call.dx, plain, dx, call.pool);
-  return status;
+  tare_call call = {.x = x, .prepared = at(plan, prepared, g->prepared), .bias = bias, .y = y, .kept = g->ready.kept ? kept : NULL,
+                    .workspace = workspace, .pool = pool};
+  return run(plan, g, TARE_FORWARD, &call);
 }
 
 tare_status tare_conv_backward(const tare_conv_plan *plan, const void *x, const void *dy, const void *prepared, const void *kept, void *dx,
                                void *partial, void *workspace, tare_pool *pool) {
   int wanted = (dx ? (int)TARE_BACKWARD_DATA : 0) | (partial ? (int)TARE_BACKWARD_WEIGHTS : 0);
+  if ((dx && plan->group_of[1] < 0) || (partial && plan->group_of[2] < 0)) return TARE_E_ARGUMENT;
   tare_status status = TARE_OK;
   for (int i = 0; i < plan->group_count && !status; i++) {
     const tare_group *g = &plan->groups[i];
     int passes = g->ready.query.passes & wanted;
-    tare_call call = {.x = x, .dy = dy, .prepared = at(plan, prepared, g->prepared), .partial = at(plan, partial, g->partial),
-                      .kept = (void *)(size_t)kept, .pool = pool};
-    if (passes) status = backward(plan, g, passes, call, dx, workspace);
+    tare_call call = {.dy = dy, .prepared = at(plan, prepared, g->prepared), .workspace = workspace, .pool = pool};
+    if (passes & TARE_BACKWARD_DATA) call.dx = dx;
+    if (passes & TARE_BACKWARD_WEIGHTS) {
+      call.x = x;
+      call.partial = at(plan, partial, g->partial);
+      call.kept = g->ready.kept ? (void *)(size_t)kept : NULL;
+    }
+    if (passes) status = run(plan, g, passes, &call);
   }
   return status;
 }
 
 tare_status tare_conv_finish(const tare_conv_plan *plan, const void *partial, void *dweights, void *workspace, tare_pool *pool) {
+  if (plan->group_of[2] < 0) return TARE_E_ARGUMENT;
   const tare_group *g = &plan->groups[plan->group_of[2]];
   return g->ready.how->finish(&g->ready, at(plan, partial, g->partial), dweights, workspace, pool);
 }

@@ -19,6 +19,10 @@ static void problem_strings_come_back(void **state) {
     {"n8c32h64o32k15p7", NULL}, {"g32n8c32h64o32k7p3", NULL}, {"n1c3h64w48o8k3x5s2p1x2d1x2_reflect", NULL}, {"n1c1h5o1k5_valid", NULL},
     {"n2c1h4o1k3p9_edge", NULL}, {"c1h4o1k3", "n1c1h4o1k3"}, {"k3o1w4h4c1", "n1c1h4o1k3"}, {"n1c1h4x6o1k3x3", "n1c1h4w6o1k3"},
     {"n1c1h4w6o1k1p0_zero", "n1c1h4w6o1k1"}, {"g1n1c2h9o2k3s1d1p0x1", "n1c2h9o2k3p0x1"},
+    {"w9c1o1k3", "n1c1w9o1k3"}, {"n8c8w1000o8k15s2p7d3_edge", NULL}, {"n1c1h1w9o1k1x3p0x1", "n1c1w9o1k3p1"}, {"c1w1o1k3p1", "n1c1h1o1k1x3p0x1"},
+    {"n8c256h1o10k1", NULL}, {"n1c1h1w9o1k1s2x1", NULL}, {"n2c3z5h7w9o4k3", NULL}, {"k3x5x1c8z16o8h64p1x2x0_reflect", "n1c8z16h64o8k3x5x1p1x2x0_reflect"},
+    {"c1z1h5o1k1x3x3", "n1c1h5o1k3"}, {"c1z1h5o1k3p1x0x0", "n1c1z1h5o1k3p1x0x0"}, {"c1z5h5o1k1x3x3s2x1x1", "n1c1z5h5o1k1x3x3s2x1x1"},
+    {"c1z5h1o1k1", "n1c1z5h1o1k1"}, {"n1c1z5h4x6o1k3d1x1x1", "n1c1z5h4w6o1k3"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     tare_conv_problem p, again;
@@ -34,6 +38,41 @@ static void problem_strings_come_back(void **state) {
     assert_int_equal(tare_conv_problem_text(&p, NULL, 0), length);
     assert_int_equal(tare_conv_problem_parse(text, &again, &error), TARE_OK);
     assert_memory_equal(&p, &again, sizeof p);
+  }
+}
+
+/* Sizes of planes that were left 0 are one plane; an amount of work of zero is refused. */
+static void problems_without_planes(void **state) {
+  (void)state;
+  tare_conv_problem p = {.groups = 1, .batch = 2, .channels = 3, .outputs = 4, .size = {9, 8}, .kernel = {3, 3}, .stride = {1, 1},
+                         .dilation = {1, 1}};
+  tare_error error;
+  char text[128];
+  assert_int_equal(tare_conv_problem_check(&p, &error), TARE_OK);
+  tare_conv_problem_text(&p, text, sizeof text);
+  assert_string_equal(text, "n2c3h9w8o4k3");
+  assert_int_equal(tare_conv_output_size(&p, 0), 7);
+  assert_int_equal(tare_conv_output_size(&p, 2), 1);
+  static const struct { size_t at; int value; const char *says; } bad[] = {
+    {offsetof(tare_conv_problem, batch), 0, "the images must be 1"},
+    {offsetof(tare_conv_problem, channels), 0, "the input channels must be 1"},
+    {offsetof(tare_conv_problem, outputs), 0, "the output channels must be 1"},
+    {offsetof(tare_conv_problem, size[1]), 0, "the columns must be 1"},
+    {offsetof(tare_conv_problem, kernel[0]), 0, "the kernel size must be 1"},
+    {offsetof(tare_conv_problem, kernel[0]), 10, "spans 10 rows does not fit into 9"},
+    {offsetof(tare_conv_problem, stride[1]), 0, "the stride must be 1"},
+    {offsetof(tare_conv_problem, size[2]), -1, "the planes must be 1"},
+    {offsetof(tare_conv_problem, pad[2]), -1, "the padding must be 0"},
+    {offsetof(tare_conv_problem, kernel[2]), 2, "spans 2 planes does not fit into 1"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    tare_conv_problem changed = p;
+    tare_conv_plan *plan = NULL;
+    memcpy((char *)&changed + bad[i].at, &bad[i].value, sizeof(int));
+    assert_int_not_equal(tare_conv_problem_check(&changed, &error), TARE_OK);
+    if (!strstr(error.message, bad[i].says)) fail_msg("\"%s\" does not say \"%s\"", error.message, bad[i].says);
+    assert_int_not_equal(tare_conv_plan_create(&changed, NULL, &plan, &error), TARE_OK);
+    assert_null(plan);
   }
 }
 
@@ -62,6 +101,17 @@ static void bad_strings_are_explained(void **state) {
     {"n0c1h48o8k7", TARE_E_SYNTAX, "column 2: expected the images as a number from 1"},
     {"n8c1h48o8k7x", TARE_E_SYNTAX, "column 13"},
     {"n8c1h48x48w48o8k7", TARE_E_SYNTAX, "column 11: a second 'w'"},
+    {"n8c1w48h48x48o8k7", TARE_E_SYNTAX, "column 11: unknown letter 'x'"},
+    {"n8c1o8k7", TARE_E_SYNTAX, "the rows are missing"},
+    {"n8c1z9w9o8k7", TARE_E_SYNTAX, "the rows are missing"},
+    {"n8c1h9o8k3x3x3", TARE_E_SYNTAX, "the kernel size has 3 numbers, expected one, or one for each axis (rows, columns)"},
+    {"n8c1w9o8k3p1x1", TARE_E_SYNTAX, "the padding has 2 numbers, expected one, or one for each axis (columns)"},
+    {"n8c1z9h9o8k3s1x2", TARE_E_SYNTAX, "the stride has 2 numbers, expected one, or one for each axis (planes, rows, columns)"},
+    {"n8c1z9h9o8k3x3x3x3", TARE_E_SYNTAX, "unknown letter 'x'"},
+    {"n8c1z0h9o8k3", TARE_E_SYNTAX, "expected the planes as a number from 1"},
+    {"n8c1z2h9o8k3", TARE_E_SHAPE, "spans 3 planes does not fit into 2"},
+    {"n8c1w2o8k3", TARE_E_SHAPE, "spans 3 columns does not fit into 2"},
+    {"n1c1z2000h2000o1k1", TARE_E_SHAPE, "too large"},
     {"n8c1h48o8k7 ", TARE_E_SYNTAX, "column 12: unknown letter ' '"},
     {"n8c1h-4o8k7", TARE_E_SYNTAX, "column 6"},
     {"n8c1h48o8k99999999999999999999", TARE_E_SYNTAX, "kernel size as a number"},
@@ -89,7 +139,7 @@ static void bad_strings_are_explained(void **state) {
 /* Whatever the text, it is refused with a message or comes back the same. */
 static void any_text_is_survived(void **state) {
   (void)state;
-  static const char alphabet[] = "gncwhokspd0123456789x_reflectdgvaz ";
+  static const char alphabet[] = "gncwhzokspd0123456789x_reflectdgvaz ";
   tare_rng rng;
   tare_rng_init(&rng, 4, 0);
   for (int i = 0; i < 100000; i++) {
@@ -298,6 +348,7 @@ static void the_adapter_names_its_version(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(problem_strings_come_back),
+    cmocka_unit_test(problems_without_planes),
     cmocka_unit_test(random_problems_come_back),
     cmocka_unit_test(bad_strings_are_explained),
     cmocka_unit_test(any_text_is_survived),

@@ -20,6 +20,9 @@ static tare_conv_problem problem_of(tare_rng *rng) {
     p.dilation[i] = p.kernel[i] > 1 ? draw(rng, 1, (p.size[i] - 1) / (p.kernel[i] - 1)) : 2;
     p.pad[i] = draw(rng, 0, p.border == TARE_BORDER_REFLECT ? p.size[i] - 1 : 20);
   }
+  if (draw(rng, 0, 3)) return p; /* no planes */
+  p.size[2] = draw(rng, 1, 4);
+  p.pad[2] = draw(rng, 0, p.border == TARE_BORDER_REFLECT ? p.size[2] - 1 : 3);
   return p;
 }
 
@@ -44,30 +47,31 @@ static void same(const tare_kernels *k, size_t n, const void *got, const double 
 
 static void check_padding(tare_rng *rng, const tare_kernels *k) {
   tare_conv_problem p = problem_of(rng);
-  int h = p.size[0] + 2 * p.pad[0], w = p.size[1] + 2 * p.pad[1], c = p.channels;
-  size_t nx = count_x(&p), np = (size_t)p.batch * h * w * c;
+  int planes = p.size[2] ? p.size[2] : 1, d = planes + 2 * p.pad[2], h = p.size[0] + 2 * p.pad[0], w = p.size[1] + 2 * p.pad[1];
+  size_t c = (size_t)p.channels, nx = count_x(&p), np = (size_t)p.batch * d * h * w * c;
   double *x_values, *d_values, *padded_want = tare_alloc(np, 8), *dx_want = tare_alloc(nx, 8);
-  void *x = integers(rng, k, nx, &x_values), *d = integers(rng, k, np, &d_values), *padded = nans(k, np), *dx = nans(k, nx);
+  void *x = integers(rng, k, nx, &x_values), *dy = integers(rng, k, np, &d_values), *padded = nans(k, np), *dx = nans(k, nx);
   for (size_t at = 0; at < np; at++) {
-    size_t pixel = at / c, n = pixel / ((size_t)h * w);
+    size_t pixel = at / c, n = pixel / ((size_t)d * h * w);
+    int plane = walk_border(p.border, (int)(pixel / w / h % d) - p.pad[2], planes);
     int row = walk_border(p.border, (int)(pixel / w % h) - p.pad[0], p.size[0]);
     int column = walk_border(p.border, (int)(pixel % w) - p.pad[1], p.size[1]);
-    if (row < 0 || column < 0) continue;
-    size_t from = ((n * p.size[0] + row) * p.size[1] + column) * c + at % c;
+    if (plane < 0 || row < 0 || column < 0) continue;
+    size_t from = (((n * planes + plane) * p.size[0] + row) * p.size[1] + column) * c + at % c;
     padded_want[at] = x_values[from];
     dx_want[from] += d_values[at];
   }
   k->pad_images(&p, x, padded);
-  k->fold_images(&p, d, dx);
+  k->fold_images(&p, dy, dx);
   same(k, np, padded, padded_want);
   same(k, nx, dx, dx_want);
-  void *all[] = {x, x_values, d, d_values, padded, padded_want, dx, dx_want};
+  void *all[] = {x, x_values, dy, d_values, padded, padded_want, dx, dx_want};
   for (int i = 0; i < 8; i++) tare_free(all[i]);
 }
 
 static void check_patches(tare_rng *rng, const tare_kernels *k) {
   tare_conv_problem p = problem_of(rng);
-  p.pad[0] = p.pad[1] = 0;
+  p.pad[0] = p.pad[1] = p.pad[2] = p.size[2] = 0;
   p.batch = 1;
   int width = tare_conv_output_size(&p, 1), first = draw(rng, 0, tare_conv_output_size(&p, 0) - 1);
   int rows = draw(rng, 0, tare_conv_output_size(&p, 0) - first), kw = p.kernel[1], c = p.channels, columns = p.kernel[0] * kw * c;

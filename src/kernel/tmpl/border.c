@@ -44,16 +44,25 @@ static void pad_row(const tare_conv_problem *p, const REAL *in, REAL *out) {
   }
 }
 
+/* Planes of an image; left 0 in a 2-D problem. */
+static inline int planes(const tare_conv_problem *p) { return p->size[2] > 0 ? p->size[2] : 1; }
+
+/* The row of all images that row i of plane z of image n stands for, each counted from inside the border; -1: zeros. */
+static inline ptrdiff_t source_row(const tare_conv_problem *p, int n, int z, int i) {
+  int plane = tare_border_source(p->border, z, planes(p)), row = tare_border_source(p->border, i, p->size[0]);
+  return plane < 0 || row < 0 ? -1 : ((ptrdiff_t)n * planes(p) + plane) * p->size[0] + row;
+}
+
 void NAME(pad_images)(const tare_conv_problem *p, const void *x, void *padded) {
-  int h = p->size[0], ph = p->pad[0];
   size_t row = (size_t)p->size[1] * p->channels, padded_row = (size_t)(p->size[1] + 2 * p->pad[1]) * p->channels;
   REAL *out = padded;
   for (int n = 0; n < p->batch; n++)
-    for (int i = -ph; i < h + ph; i++, out += padded_row) {
-      int from = tare_border_source(p->border, i, h);
-      if (from < 0) memset(out, 0, padded_row * sizeof(REAL));
-      else pad_row(p, (const REAL *)x + ((size_t)n * h + from) * row, out);
-    }
+    for (int z = -p->pad[2]; z < planes(p) + p->pad[2]; z++)
+      for (int i = -p->pad[0]; i < p->size[0] + p->pad[0]; i++, out += padded_row) {
+        ptrdiff_t from = source_row(p, n, z, i);
+        if (from < 0) memset(out, 0, padded_row * sizeof(REAL));
+        else pad_row(p, (const REAL *)x + (size_t)from * row, out);
+      }
 }
 
 /* One padded row's gradients added to those of the image row `out`. */
@@ -67,15 +76,15 @@ static void fold_row(const tare_conv_problem *p, const REAL *in, REAL *out) {
 }
 
 void NAME(fold_images)(const tare_conv_problem *p, const void *dpadded, void *dx) {
-  int h = p->size[0], ph = p->pad[0];
   size_t row = (size_t)p->size[1] * p->channels, padded_row = (size_t)(p->size[1] + 2 * p->pad[1]) * p->channels;
   const REAL *in = dpadded;
-  memset(dx, 0, (size_t)p->batch * h * row * sizeof(REAL));
+  memset(dx, 0, (size_t)p->batch * planes(p) * p->size[0] * row * sizeof(REAL));
   for (int n = 0; n < p->batch; n++)
-    for (int i = -ph; i < h + ph; i++, in += padded_row) {
-      int to = tare_border_source(p->border, i, h);
-      if (to >= 0) fold_row(p, in, (REAL *)dx + ((size_t)n * h + to) * row);
-    }
+    for (int z = -p->pad[2]; z < planes(p) + p->pad[2]; z++)
+      for (int i = -p->pad[0]; i < p->size[0] + p->pad[0]; i++, in += padded_row) {
+        ptrdiff_t to = source_row(p, n, z, i);
+        if (to >= 0) fold_row(p, in, (REAL *)dx + (size_t)to * row);
+      }
 }
 
 /* The rows of one patch: `count` runs of n elements, `step` elements apart. */
