@@ -90,12 +90,20 @@ static void check_patches(tare_rng *rng, const tare_kernels *k) {
 }
 
 static void check_transpose(tare_rng *rng, const tare_kernels *k) {
-  size_t blocks = (size_t)draw(rng, 0, 4), rows = (size_t)draw(rng, 1, 33), columns = (size_t)draw(rng, 1, 33), n = blocks * rows * columns;
+  int most = draw(rng, 0, 1) ? 9 : 70, long_one = draw(rng, 0, 5) ? most : 300;
+  size_t blocks = (size_t)draw(rng, 0, 3), rows = (size_t)draw(rng, 1, most), columns = (size_t)draw(rng, 1, long_one);
+  if (draw(rng, 0, 1)) {
+    size_t other = rows;
+    rows = columns;
+    columns = other;
+  }
+  size_t n = blocks * rows * columns;
   double *values, *want = tare_alloc(n, 8);
-  void *x = integers(rng, k, n, &values), *y = nans(k, n);
+  void *x = integers(rng, k, n, &values), *y = nans(k, n + 1); /* one behind, which nobody may write */
   for (size_t i = 0; i < n; i++) want[i / (rows * columns) * rows * columns + i % columns * rows + i / columns % rows] = values[i];
   k->transpose_blocks(blocks, rows, columns, x, y);
   same(k, n, y, want);
+  for (size_t i = 0; i < k->real; i++) assert_int_equal(((unsigned char *)y)[n * k->real + i], 0xFF);
   void *all[] = {x, values, y, want};
   for (int i = 0; i < 4; i++) tare_free(all[i]);
 }

@@ -107,10 +107,75 @@ void NAME(patches)(const tare_conv_problem *p, int first, int rows, int columns,
   }
 }
 
+#define INLINE static inline __attribute__((always_inline))
+enum { QUAD = 4, STRIP = 4 * 64 / sizeof(REAL) }; /* elements of a vector; of four cache lines */
+typedef REAL quad __attribute__((vector_size(QUAD * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+
+/* 4 x 4 elements whose rows begin `in_step` apart, transposed to rows `out_step` apart; `writes` of these, the others are left. */
+INLINE void transpose_quad(const REAL *in, size_t in_step, REAL *out, size_t out_step, size_t writes) {
+  quad a = *(const quad *)in, b = *(const quad *)(in + in_step);
+  quad c = *(const quad *)(in + 2 * in_step), d = *(const quad *)(in + 3 * in_step);
+  quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), AB = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), CD = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  *(quad *)out = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+  if (writes > 1) *(quad *)(out + out_step) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+  if (writes > 2) *(quad *)(out + 2 * out_step) = __builtin_shufflevector(AB, CD, 0, 1, 4, 5);
+  if (writes > 3) *(quad *)(out + 3 * out_step) = __builtin_shufflevector(AB, CD, 2, 3, 6, 7);
+}
+
+static void transpose_slowly(size_t first, size_t rows, size_t columns, const REAL *in, REAL *out) {
+  for (size_t i = first; i < rows; i++)
+    for (size_t j = 0; j < columns; j++) out[j * rows + i] = in[i * columns + j];
+}
+
+/* The quad at i of an axis of n, the last one overlapping the one before. */
+INLINE size_t quad_at(size_t i, size_t n) { return i + QUAD <= n ? i : n - QUAD; }
+
+/*
+ * Four cache lines of the longer axis at a time, across the whole shorter one: what lies far apart (the planes of
+ * nchw, often a power of two) is read or written in whole lines, a few at a time, so that lines which fall into one set of the cache do not
+ * drive each other out; what lies close stays in the cache meanwhile.
+ */
+INLINE void transpose_lines(size_t rows, size_t columns, int tall, const REAL *in, REAL *out) {
+  size_t length = tall ? rows : columns, across = tall ? columns : rows;
+  for (size_t begin = 0; begin < length; begin += STRIP)
+    for (size_t k = 0; k < across; k += QUAD)
+      for (size_t l = begin; l < begin + STRIP && l < length; l += QUAD) {
+        size_t i = tall ? quad_at(l, rows) : quad_at(k, rows), j = tall ? quad_at(k, columns) : quad_at(l, columns);
+        transpose_quad(in + i * columns + j, columns, out + j * rows + i, rows, QUAD);
+      }
+}
+
+/* Two or three columns: the quads read past their rows, but for the last ones. */
+INLINE void transpose_few_columns(size_t rows, size_t columns, const REAL *in, REAL *out) {
+  size_t i = 0;
+  for (; i + 2 * QUAD <= rows; i += QUAD) transpose_quad(in + i * columns, columns, out + i, rows, columns);
+  transpose_slowly(i, rows, columns, in, out);
+}
+
+/* Two or three rows: the quads write past their rows, where the next ones write again, but for the last ones. */
+INLINE void transpose_few_rows(size_t rows, size_t columns, const REAL *in, REAL *out) {
+  size_t j = 0;
+  for (; j + 2 * QUAD <= columns; j += QUAD) {
+    REAL lines[QUAD * QUAD];
+    for (size_t i = 0; i < QUAD; i++) memcpy(lines + i * QUAD, in + (i < rows ? i : 0) * columns + j, sizeof lines / QUAD);
+    transpose_quad(lines, QUAD, out + j * rows, rows, QUAD);
+  }
+  for (; j < columns; j++)
+    for (size_t i = 0; i < rows; i++) out[j * rows + i] = in[i * columns + j];
+}
+
+static void transpose(size_t rows, size_t columns, const REAL *in, REAL *out) {
+  if (rows == 1 || columns == 1) memcpy(out, in, rows * columns * sizeof(REAL));
+  else if (rows < 2 * QUAD && columns < 2 * QUAD) transpose_slowly(0, rows, columns, in, out);
+  else if (columns == 2) transpose_few_columns(rows, 2, in, out);
+  else if (columns == 3) transpose_few_columns(rows, 3, in, out);
+  else if (rows == 2) transpose_few_rows(2, columns, in, out);
+  else if (rows == 3) transpose_few_rows(3, columns, in, out);
+  else if (rows > columns) transpose_lines(rows, columns, 1, in, out);
+  else transpose_lines(rows, columns, 0, in, out);
+}
+
 void NAME(transpose_blocks)(size_t blocks, size_t rows, size_t columns, const void *x, void *y) {
-  const REAL *in = x;
-  REAL *out = y;
-  for (size_t b = 0; b < blocks; b++, in += rows * columns, out += rows * columns)
-    for (size_t i = 0; i < rows; i++)
-      for (size_t j = 0; j < columns; j++) out[j * rows + i] = in[i * columns + j];
+  for (size_t b = 0; b < blocks; b++) transpose(rows, columns, (const REAL *)x + b * rows * columns, (REAL *)y + b * rows * columns);
 }
