@@ -2,7 +2,7 @@
 /*
  * The only place that sees oneDNN (2.6 or 3.x). Convolutions of nhwc floats with zero
  * borders, and the single-precision matrix product. Everything runs in the
- * calling thread alone: no OpenMP thread is ever started.
+ * calling thread alone, no OpenMP thread is ever started; but for rivals.
  */
 #ifndef TARE_ONEDNN_H
 #define TARE_ONEDNN_H
@@ -32,6 +32,21 @@ tare_status tare_onednn_conv_unpack(const tare_onednn_conv *conv, const float *p
  */
 tare_status tare_onednn_conv_run(const tare_onednn_conv *conv, const float *a, const float *b, const float *bias, float *out,
                                  float *workspace);
+
+/*
+ * A rival: oneDNN as it is at its best, to be measured against, with OpenMP's threads and
+ * (`blocked`) images in the layouts that it likes; else nhwc. Run by tare_onednn_conv_run with arrays of its own layouts.
+ */
+typedef enum tare_onednn_tensor { TARE_ONEDNN_X, TARE_ONEDNN_WEIGHTS, TARE_ONEDNN_BIAS, TARE_ONEDNN_Y, TARE_ONEDNN_TENSORS } tare_onednn_tensor;
+tare_status tare_onednn_rival_create(const tare_conv_problem *problem, tare_pass pass, int threads, int blocked, tare_onednn_conv **out,
+                                     tare_error *error);
+const char *tare_onednn_conv_name(const tare_onednn_conv *conv); /* of the implementation */
+size_t tare_onednn_conv_size(const tare_onednn_conv *conv, tare_onednn_tensor tensor); /* floats, in its own layout */
+/* x, weights or y (or their gradients) from the plain layout to its own, or back. */
+tare_status tare_onednn_conv_enter(const tare_onednn_conv *conv, tare_onednn_tensor tensor, const float *plain, float *own);
+tare_status tare_onednn_conv_leave(const tare_onednn_conv *conv, tare_onednn_tensor tensor, const float *own, float *plain);
+/* run(user, thread) once on each of OpenMP's threads, which the rivals run on: to pin them. */
+void tare_onednn_each_thread(int threads, void (*run)(void *user, int thread), void *user);
 
 /* C = alpha op(A) op(B) + beta C, row-major; op is transposed where trans is 'T', else 'N'. */
 tare_status tare_onednn_sgemm(char transa, char transb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
