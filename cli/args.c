@@ -131,7 +131,9 @@ static int parse_position(const char *word, cli_args *args) {
     args->position[i] = word;
     return 0;
   }
-  return cli_fail(TARE_E_ARGUMENT, "unexpected argument '%s'", word);
+  if (!args->verb->rest || args->rest_count == CLI_MOST_REST) return cli_fail(TARE_E_ARGUMENT, "unexpected argument '%s'", word);
+  args->rest[args->rest_count++] = word;
+  return 0;
 }
 
 int cli_parse(const cli_verb *verb, int argc, char **argv, cli_args *args) {

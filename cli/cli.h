@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The command's own parts: option descriptions, parsing, help, talk, output.
- * It uses only the public headers. A verb is a row of the table in main.c and
+ * It uses only the public headers, but for the benchmark, which reaches for oneDNN itself. A verb is a row of the table in main.c and
  * a file cmd_VERB.c; an option is a row of the table in options.c, which
  * parsing and help both read. Data goes to stdout, talk to stderr.
  */
@@ -21,6 +21,8 @@ typedef enum cli_id {
   CLI_KERNEL, CLI_CONSTRAINT, CLI_METHODS, CLI_STEPS, CLI_SEEDS, CLI_TUNING_SEEDS, CLI_INIT, CLI_NO_BN, CLI_FILTERS, CLI_TAIL, CLI_TIMING,
   CLI_NET, CLI_OUT, CLI_EPOCHS, CLI_BATCH, CLI_OPTIMIZER, CLI_LR, CLI_SCHEDULE, CLI_WEIGHT_DECAY, CLI_CHECKPOINT, CLI_CHECKPOINT_EVERY,
   CLI_RESUME, CLI_LOG, CLI_DATA, CLI_BASIS, CLI_PICTURE, CLI_PREVIEW, CLI_COLUMNS,
+  CLI_LIST, CLI_SET, CLI_PASSES, CLI_CANDIDATE, CLI_LAYOUT, CLI_LIMIT, CLI_OFFSET, CLI_ACCURATE, CLI_MEASURE, CLI_WISDOM, CLI_REFERENCE,
+  CLI_ALONE, CLI_SECONDS, CLI_REASONS,
   CLI_BRIGHTNESS, CLI_PATCH, CLI_CHANNELS, CLI_IMAGES, CLI_SEED, CLI_THREADS, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_HELP,
   CLI_OPTIONS
 } cli_id;
@@ -43,13 +45,14 @@ typedef struct cli_use {
   const char *shown; /* what help calls the default where `value` does not say it */
 } cli_use;
 
-enum { CLI_POSITIONS = 2, CLI_EXAMPLES = 3 };
+enum { CLI_POSITIONS = 2, CLI_EXAMPLES = 3, CLI_MOST_REST = 256 };
 
 struct cli_args;
 typedef struct cli_verb {
   const char *name, *task, *summary;
   const char *about;                      /* a paragraph for --help */
   const char *position[CLI_POSITIONS];    /* required arguments, by name ("SRC"); cli_position_help explains them */
+  const char *rest;                       /* what any number of further arguments are ("PROBLEM"), or NULL */
   const cli_use *uses;
   const char *example[CLI_EXAMPLES];
   void (*more)(int width);                /* prints more help, or NULL */
@@ -62,6 +65,8 @@ typedef struct cli_args {
   const cli_verb *verb;
   cli_value value[CLI_OPTIONS];
   const char *position[CLI_POSITIONS];
+  const char *rest[CLI_MOST_REST];
+  int rest_count;
 } cli_args;
 
 /* args.c: 0 on success, else the exit code, the reason printed. `argv` are the words after the verb. */
@@ -148,5 +153,6 @@ int cmd_train(const cli_args *args);
 int cmd_eval(const cli_args *args);
 int cmd_basis(const cli_args *args);
 int cmd_data(const cli_args *args);
+int cmd_bench(const cli_args *args);
 
 #endif

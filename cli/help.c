@@ -7,6 +7,7 @@
 static const struct { const char *name, *help; } position_table[] = {
   {"SRC", "a data source: leaves, photos:DIR, mnist:DIR or folder:DIR"},
   {"MODEL", "a model file that 'tare train' wrote"},
+  {"PROBLEM", "a convolution: letters with numbers, n images, c channels, h (and w) pixels, o outputs, k taps, p padding, s stride, d dilation, g groups"},
 };
 
 const char *cli_position_help(const char *name) {
@@ -50,18 +51,21 @@ static void option_line(const cli_use *use, int width) {
   cli_wrap(stdout, text, INDENT, strlen(head) + 2 > INDENT ? 0 : (int)strlen(head), width);
 }
 
+static void position_line(const char *name, int width) {
+  cli_wrap(stdout, cli_position_help(name), 26, printf("  %s", name), width);
+}
+
 void cli_help(const cli_verb *verb) {
   int width = cli_terminal_width(stdout);
   printf("tare %s: %s\n\nUsage: tare %s", verb->name, verb->summary, verb->name);
   for (int i = 0; i < CLI_POSITIONS && verb->position[i]; i++) printf(" %s", verb->position[i]);
+  if (verb->rest) printf(" [%s...]", verb->rest);
   printf(" [OPTIONS]\n\n");
   cli_wrap(stdout, verb->about, 0, 0, width);
   printf("\n");
-  for (int i = 0; i < CLI_POSITIONS && verb->position[i]; i++) {
-    printf("  %s", verb->position[i]);
-    cli_wrap(stdout, cli_position_help(verb->position[i]), 26, 2 + (int)strlen(verb->position[i]), width);
-  }
-  printf("%sOptions:\n", verb->position[0] ? "\n" : "");
+  for (int i = 0; i < CLI_POSITIONS && verb->position[i]; i++) position_line(verb->position[i], width);
+  if (verb->rest) position_line(verb->rest, width);
+  printf("%sOptions:\n", verb->position[0] || verb->rest ? "\n" : "");
   for (const cli_use *use = verb->uses; use->id != CLI_END; use++) option_line(use, width);
   if (verb->more) {
     printf("\n");

@@ -34,30 +34,41 @@ static const cli_use basis_uses[] = {
 static const cli_use data_uses[] = {
   {CLI_PREVIEW, NULL, NULL}, {CLI_COLUMNS, "8", NULL}, {CLI_BRIGHTNESS, "0", NULL}, SOURCE, COMMON,
 };
+static const cli_use bench_uses[] = {
+  {CLI_LIST, NULL, NULL}, {CLI_SET, NULL, "quick, if no problem is given"}, {CLI_PASSES, NULL, "all; without backward data for up to 4 channels, a first layer"},
+  {CLI_CANDIDATE, NULL, "the planner's choice"}, {CLI_LAYOUT, "nhwc", NULL}, {CLI_LIMIT, NULL, "no limit"}, {CLI_OFFSET, NULL, "none"},
+  {CLI_ACCURATE, NULL, NULL}, {CLI_REFERENCE, NULL, NULL}, {CLI_ALONE, NULL, NULL},
+  {CLI_SECONDS, "1", NULL}, {CLI_REASONS, NULL, NULL}, {CLI_SEED, "1", NULL}, {CLI_THREADS, NULL, CORES}, {CLI_JSON, NULL, NULL}, {CLI_QUIET, NULL, NULL},
+  {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
+};
 
 const cli_verb cli_verbs[] = {
   {"race", "Compare", "which way of holding a rule trains fastest",
    "Trains the same network on the same batches by every method, each at its best learning rate out of one grid for all, and prints which wins. "
    "An image is in training or in test, never in both.",
-   {"SRC"}, race_uses,
+   {"SRC"}, NULL, race_uses,
    {"tare race leaves", "tare race photos:DIR --kernel 15 --seeds 8 --json race.json", "tare race mnist:DIR --brightness 2 --methods all"},
    cmd_race_methods, cmd_race},
   {"basis", "Compare", "how well conditioned each basis of a rule is",
    "Prints the condition number of training by each basis, against the model of natural images or measured on a source.",
-   {NULL}, basis_uses, {"tare basis --kernel 15", "tare basis --data leaves --picture basis.png", "tare basis --constraint 'order=1' --json -"},
+   {NULL}, NULL, basis_uses, {"tare basis --kernel 15", "tare basis --data leaves --picture basis.png", "tare basis --constraint 'order=1' --json -"},
    NULL, cmd_basis},
   {"train", "Train", "a network whose filters obey rules, to a model file",
    "Trains, writes the model with every single-row rule holding exactly, and prints its accuracy on images that it was not trained on.",
-   {"SRC"}, train_uses,
+   {"SRC"}, NULL, train_uses,
    {"tare train leaves --out leaves.safetensors", "tare train mnist:DIR --net 'conv 8x7 sum=0; bn; relu; gap; dense 10' --out m.safetensors",
     "tare train photos:DIR --brightness 0.5 --out p.safetensors --resume"},
    NULL, cmd_train},
   {"eval", "Train", "the accuracy of a model on a source",
    "Images that the model was trained on are left out, and counted.",
-   {"MODEL", "SRC"}, eval_uses, {"tare eval leaves.safetensors leaves", "tare eval m.safetensors mnist:DIR --brightness 2 --json -"}, NULL, cmd_eval},
+   {"MODEL", "SRC"}, NULL, eval_uses, {"tare eval leaves.safetensors leaves", "tare eval m.safetensors mnist:DIR --brightness 2 --json -"}, NULL, cmd_eval},
   {"data", "Look", "what a source holds, and what a network sees of it",
    "Prints classes and counts of images, and writes a sheet of patches.",
-   {"SRC"}, data_uses, {"tare data leaves --preview sheet.png", "tare data photos:DIR --verbose"}, NULL, cmd_data},
+   {"SRC"}, NULL, data_uses, {"tare data leaves --preview sheet.png", "tare data photos:DIR --verbose"}, NULL, cmd_data},
+  {"bench", "Look", "how fast convolutions are here, beside oneDNN",
+   "Times the passes of convolutions and a whole training step, by our plan and by oneDNN at its best, in turns, with their errors against exact values.",
+   {NULL}, "PROBLEM", bench_uses,
+   {"tare bench n8c32h64o32k15p7", "tare bench --set depthwise --json depthwise.json", "tare bench --list dense"}, NULL, cmd_bench},
 };
 const size_t cli_verb_count = sizeof cli_verbs / sizeof *cli_verbs;
 

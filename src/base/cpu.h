@@ -3,6 +3,8 @@
 #ifndef TARE_BASE_CPU_H
 #define TARE_BASE_CPU_H
 
+#include <stddef.h>
+
 typedef enum tare_level { TARE_LEVEL_BASELINE, TARE_LEVEL_AVX2, TARE_LEVEL_AVX512, TARE_LEVELS } tare_level;
 
 /*
@@ -11,5 +13,7 @@ typedef enum tare_level { TARE_LEVEL_BASELINE, TARE_LEVEL_AVX2, TARE_LEVEL_AVX51
  */
 tare_level tare_cpu(void);
 const char *tare_level_name(tare_level level);
+/* The processor's own name ("AMD EPYC 9B45 128-Core Processor"), or that of its architecture where it has none, into buffer. */
+void tare_cpu_model(char *buffer, size_t size);
 
 #endif
