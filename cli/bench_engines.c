@@ -54,13 +54,13 @@ static tare_status run_plan(void *own) {
   plan_run *r = own;
   int backward = r->passes & (TARE_BACKWARD_DATA | TARE_BACKWARD_WEIGHTS);
   tare_status status = TARE_OK;
-  if (r->passes & (TARE_FORWARD | TARE_BACKWARD_DATA)) status = tare_conv_prepare(r->plan, r->data->w, r->prepared, r->pool);
+  if (r->passes & (TARE_FORWARD | TARE_BACKWARD_DATA)) status = tare_conv_prepare(r->plan, r->data->w, r->prepared, r->workspace, r->pool);
   if (!status && r->passes & TARE_FORWARD)
     status = tare_conv_forward(r->plan, r->x, r->prepared, NULL, r->y, backward ? r->kept : NULL, r->workspace, r->pool);
   if (!status && backward)
     status = tare_conv_backward(r->plan, r->x, r->dy, r->prepared, r->passes & TARE_FORWARD ? r->kept : NULL, r->dx, r->partial, r->workspace,
                                 r->pool);
-  if (!status && r->passes & TARE_BACKWARD_WEIGHTS) status = tare_conv_finish(r->plan, r->partial, r->dw, r->pool);
+  if (!status && r->passes & TARE_BACKWARD_WEIGHTS) status = tare_conv_finish(r->plan, r->partial, r->dw, r->workspace, r->pool);
   return status;
 }
 

@@ -14,7 +14,7 @@
 
 #define TURN 0.02   /* seconds */
 #define PAUSE 0.006 /* GCC's OpenMP spins 300,000 times: 4 ms here */
-#define ENOUGH 0.2  /* seconds of timed runs */
+#define ENOUGH 0.2  /* of the time there is, in timed runs */
 enum { LEAST_RUNS = 5, MOST_CORES = 256 };
 
 static double now(void) {
@@ -34,7 +34,7 @@ static void record(bench_times *t, double seconds) {
   t->runs[t->count++] = seconds;
   t->total += seconds;
   if (t->count == 1 || seconds < t->best) t->best = seconds;
-  int enough = t->count >= LEAST_RUNS && t->total >= ENOUGH, late = t->total >= t->limit && (t->count > 1 || t->total >= 4 * t->limit);
+  int enough = t->count >= LEAST_RUNS && t->total >= ENOUGH * t->limit, late = t->total >= t->limit && (t->count > 1 || t->total >= 4 * t->limit);
   t->done = t->status || enough || late || t->count == BENCH_MOST_RUNS;
 }
 

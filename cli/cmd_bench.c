@@ -84,6 +84,7 @@ static int collect(bench *b) {
     tare_conv_problem problem;
     tare_error error;
     if (tare_conv_problem_parse(b->problems[i], &problem, &error)) code = cli_report(&error);
+    else if (problem.size[2] > 1) code = cli_fail(TARE_E_UNSUPPORTED, "%s: problems with planes are not timed", b->problems[i]);
   }
   return code;
 }

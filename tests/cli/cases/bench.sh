@@ -21,6 +21,7 @@ tare bench n1c5h8o4k3 $small --passes backward_data --alone --candidate im2col |
 # Mistakes.
 tare bench n1c5h8
 tare bench n1c5h8o4k9
+tare bench n1c2z4h8o3k3
 tare bench --set nosuch
 tare bench --list nosuch
 tare bench n1c5h8o4k3 --passes forwards
