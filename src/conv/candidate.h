@@ -67,7 +67,7 @@ typedef struct tare_candidate {
 
 /* In order; of two that expect the same time the first is chosen. NULL at the end. */
 extern const tare_candidate *const tare_candidates[];
-extern const tare_candidate tare_candidate_onednn, tare_candidate_fft, tare_candidate_im2col, tare_candidate_reference;
+extern const tare_candidate tare_candidate_onednn, tare_candidate_direct, tare_candidate_fft, tare_candidate_im2col, tare_candidate_reference;
 
 /* The problem with the sizes of an axis of planes that were left 0 filled in, as plans and candidates see it. */
 tare_conv_problem tare_conv_problem_complete(const tare_conv_problem *problem);

@@ -12,6 +12,7 @@
 #include <tare/conv.h> /* tare_precision */
 
 #include "base/cpu.h"
+#include "kernel/direct.h"
 #include "kernel/operator.h"
 
 typedef struct tare_kernels {

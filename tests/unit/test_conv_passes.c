@@ -151,6 +151,7 @@ static const char *const chosen[] = {
   "n2c1h48o8k15",        "n1c3h40w33o5k15p7_reflect", "n2c1h64o3k31p15_edge", "n1c2h9w30o33k9x3p0x1",  "g13n2c13h11o26k5p2",
   "n1c1h5o1k3p7",        "n2c7h6o13k6s3",             "n1c8h30o16k3s2p1d2",   "n1c1h2o1k1p1_reflect",  "n3c33h1o7k1",
   "g3n1c9h8w5o6k3p6_edge", "n1c16h4w21o8k4x21",       "n8c13h1o10k1",         "g7n1c7h20o7k19p9_reflect", "n1c1h1o1k1p3_edge",
+  "n1c1h9w70o8k7p9x2",   "g1n2c1h20w37o1k5p2",       "g40n1c40h9w12o40k7p3",     "g5n2c5h12w23o5k3p4",    "n2c4h11w75o21k4x6p2",
   "n2c2h16o8k1s2",       "n3c7h32w9o5k1s1x2", /* oneDNN writes past its memory: the adapter must decline */
 };
 

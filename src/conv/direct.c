@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The candidate direct: all three passes by the kernels of kernel/direct.h, where oneDNN is slow: few input channels, depthwise.
+ * Rows of an image are copied once, with zeros beside them, into a ring of as many rows as the kernel needs
+ * at a time, so that kernels know no borders and the ring stays in the cache.
+ */
+#include "conv/direct.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+enum { MOST_ROWS = 64 };      /* of a filter */
+enum { CHAIN = 128 };         /* groups whose products are added in registers: more would cost accuracy */
+enum { CHAIN_FLOATS = 8192 }; /* of the rows of x that a chain reads, for the L1 cache */
+
+typedef struct own {
+  tare_direct_form form;
+  int chain;        /* rows of outputs that are done together */
+  int slots;        /* rows in the ring */
+  int copies_dy;
+  size_t row, dy_row; /* elements of a row in the ring, of a copied row of dy */
+  size_t pointers, sums; /* elements that the pointers to rows take; the sums and their errors, or the bias */
+} own;
+
+static size_t rounded(size_t elements) { return (elements + 15) / 16 * 16; }
+
+/* The kernels read whole vectors of dy, and no pixel behind the row may take part. */
+static int must_copy_dy(const tare_direct_form *f) {
+  int full = f->blocks > 1 ? f->outputs % f->width == 0 : f->width == f->shape.lanes;
+  return !full || f->shape.last != f->shape.lanes;
+}
+
+static own own_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
+  own o = {.form = tare_direct_form_of(p, pass, lanes), .chain = 1};
+  const tare_direct_form *f = &o.form;
+  int gradient = pass == TARE_BACKWARD_WEIGHTS, kh = f->kernel[0];
+  o.row = tare_direct_row(f);
+  if (gradient) {
+    while (o.chain < f->to[0] && (o.chain + 1) * f->shape.groups <= CHAIN && (size_t)(kh + o.chain) * o.row <= CHAIN_FLOATS) o.chain++;
+    o.copies_dy = must_copy_dy(f);
+    o.sums = 2 * tare_direct_weights_size(f);
+  } else o.sums = (size_t)f->blocks * (size_t)f->width;
+  o.slots = kh + o.chain - 1;
+  o.dy_row = o.copies_dy ? rounded((size_t)f->shape.groups * (size_t)(f->blocks > 1 ? f->width : f->shape.out) + (size_t)f->width) : 0;
+  o.pointers = rounded((size_t)(o.slots + o.chain) * sizeof(void *) / sizeof(float));
+  return o;
+}
+
+static size_t workspace_of(const own *o) {
+  return o->pointers + rounded(o->sums) + o->row * (size_t)(o->slots + 1) + o->dy_row * (size_t)o->chain;
+}
+
+/* The areas of a workspace. */
+typedef struct areas {
+  const void **x, **dy;
+  float *sums, *outside, *ring, *gradients;
+} areas;
+
+static areas areas_of(const own *o, void *workspace) {
+  areas a = {.x = workspace};
+  a.dy = a.x + o->slots;
+  a.sums = (float *)workspace + o->pointers;
+  a.outside = a.sums + rounded(o->sums);
+  a.ring = a.outside + o->row;
+  a.gradients = a.ring + o->row * (size_t)o->slots;
+  memset(a.outside, 0, (o->row * (size_t)(o->slots + 1) + o->dy_row * (size_t)o->chain) * sizeof(float));
+  return a;
+}
+
+/* One block of the channels of one image. */
+typedef struct walk {
+  const tare_ready *ready;
+  const own *o;
+  areas a;
+  const float *image; /* at the block's first channel */
+  int block, lanes;   /* lanes of the block that are channels */
+  int next;           /* row of the image that the ring gets next */
+} walk;
+
+static void copy_pixels(const walk *w, int pixels, int channels, const float *from, float *to) {
+  if (w->o->form.blocks == 1) memcpy(to, from, (size_t)pixels * (size_t)channels * sizeof(float));
+  else w->ready->kernels->direct_gather(pixels, w->lanes, from, (size_t)channels, to);
+}
+
+/* Row `i` of the image into its place; the zeros beside it stand there already. */
+static void copy_row(const walk *w, int i) {
+  const tare_direct_form *f = &w->o->form;
+  int in = f->blocks > 1 ? f->width : f->channels, pad = f->pad[1], skip = pad < 0 ? -pad : 0;
+  int pixels = f->from[1] - skip, room = f->to[1] + f->kernel[1] - 1 - pad - skip;
+  float *to = w->a.ring + w->o->row * (size_t)(i % w->o->slots) + (size_t)(pad < 0 ? 0 : pad) * (size_t)in;
+  const float *from = w->image + ((size_t)i * (size_t)f->from[1] + (size_t)skip) * (size_t)f->channels;
+  if (pixels > room) pixels = room;
+  if (pixels > 0) copy_pixels(w, pixels, f->channels, from, to);
+}
+
+/* a.x[k] is row first + k of the image, k < n, or what is outside. */
+static void find_rows(walk *w, int first, int n) {
+  int height = w->o->form.from[0];
+  if (w->next < first) w->next = first;
+  for (; w->next < first + n && w->next < height; w->next++) copy_row(w, w->next);
+  for (int k = 0; k < n; k++) {
+    int i = first + k;
+    w->a.x[k] = i < 0 || i >= height ? w->a.outside : w->a.ring + w->o->row * (size_t)(i % w->o->slots);
+  }
+}
+
+/* The shape for the block: the last one may have fewer channels. */
+static tare_direct shape_of(const walk *w) {
+  tare_direct shape = w->o->form.shape;
+  if (w->o->form.blocks > 1) shape.lanes = shape.last = w->lanes;
+  return shape;
+}
+
+static void forward(walk *w, const float *weights, const float *bias, float *y) {
+  const tare_direct_form *f = &w->o->form;
+  const tare_direct shape = shape_of(w);
+  size_t filter_row = (size_t)shape.taps * (size_t)f->width;
+  for (int r = 0; r < f->to[0]; r++, y += (size_t)f->to[1] * (size_t)f->outputs) {
+    int first = r - f->pad[0], from = first < 0 ? -first : 0, to = f->from[0] - first;
+    if (to > f->kernel[0]) to = f->kernel[0];
+    find_rows(w, first, f->kernel[0]);
+    if (to < from) to = from = 0;
+    w->ready->kernels->direct_forward(&shape, to - from, w->a.x + from, weights + (size_t)from * filter_row, bias, y);
+  }
+}
+
+/* Rows of dy as the kernels want them: where they are, or copied to where zeros follow. */
+static void find_gradients(walk *w, int first, int n, const float *dy) {
+  const tare_direct_form *f = &w->o->form;
+  for (int r = 0; r < n; r++) {
+    const float *from = dy + (size_t)(first + r) * (size_t)f->to[1] * (size_t)f->outputs;
+    float *to = w->a.gradients + w->o->dy_row * (size_t)r;
+    w->a.dy[r] = w->o->copies_dy ? to : from;
+    if (w->o->copies_dy) copy_pixels(w, f->to[1], f->outputs, from, to);
+  }
+}
+
+static void backward_weights(walk *w, const float *dy, float *sums) {
+  const tare_direct_form *f = &w->o->form;
+  tare_direct shape = shape_of(w);
+  if (w->o->copies_dy && f->blocks > 1) shape.out = f->width;
+  tare_direct_chain chain = {.filter_rows = f->kernel[0], .down = 1, .x = w->a.x, .dy = w->a.dy, .outside = w->a.outside};
+  for (int r = 0; r < f->to[0]; r += chain.rows) {
+    chain.rows = f->to[0] - r < w->o->chain ? f->to[0] - r : w->o->chain;
+    find_rows(w, r - f->pad[0], chain.rows + f->kernel[0] - 1);
+    find_gradients(w, r, chain.rows, dy);
+    for (chain.first = 0; chain.first < shape.groups; chain.first += chain.groups) {
+      chain.groups = shape.groups - chain.first < 2 * CHAIN ? shape.groups - chain.first : CHAIN;
+      w->ready->kernels->direct_weights(&shape, &chain, sums);
+    }
+  }
+}
+
+/* The bias in whole vectors, as many times as a group has pixels. */
+static const float *spread_bias(const own *o, const float *bias, float *to) {
+  const tare_direct_form *f = &o->form;
+  if (!bias) return NULL;
+  memset(to, 0, o->sums * sizeof(float));
+  for (int pixel = 0; pixel < f->pixels; pixel++) memcpy(to + pixel * f->outputs, bias, (size_t)f->outputs * sizeof(float));
+  return to;
+}
+
+/* For each image and block of channels. */
+static void run_blocks(walk *w, const float *x, const float *weights, const float *bias, const float *dy, float *y) {
+  const own *o = w->o;
+  const tare_direct_form *f = &o->form;
+  size_t from = (size_t)f->from[0] * f->from[1] * f->channels, to = (size_t)f->to[0] * f->to[1] * f->outputs;
+  size_t filters = tare_direct_weights_size(f) / (size_t)f->blocks;
+  for (int n = 0; n < w->ready->query.problem.batch; n++)
+    for (w->block = 0; w->block < f->blocks; w->block++) {
+      size_t lane = (size_t)w->block * (size_t)f->width;
+      w->lanes = f->blocks == 1 ? 0 : f->channels - (int)lane < f->width ? f->channels - (int)lane : f->width;
+      w->image = x + (size_t)n * from + lane;
+      w->next = 0;
+      if (dy) backward_weights(w, dy + (size_t)n * to + lane, w->a.sums + 2 * filters * (size_t)w->block);
+      else forward(w, weights + filters * (size_t)w->block, bias ? bias + lane : NULL, y + (size_t)n * to + lane);
+    }
+}
+
+static tare_status run(const tare_ready *r, int passes, const tare_call *call) {
+  const own *o = r->own;
+  walk w = {.ready = r, .o = o, .a = areas_of(o, call->workspace)};
+  if (passes == TARE_FORWARD) run_blocks(&w, call->x, call->prepared, spread_bias(o, call->bias, w.a.sums), NULL, call->y);
+  else if (passes == TARE_BACKWARD_DATA) run_blocks(&w, call->dy, call->prepared, NULL, NULL, call->dx);
+  else {
+    memset(w.a.sums, 0, o->sums * sizeof(float));
+    run_blocks(&w, call->x, NULL, NULL, call->dy, NULL);
+    size_t filters = r->partial / (size_t)o->form.blocks; /* sums and errors alternate */
+    for (size_t i = 0; i < r->partial; i++) {
+      const float *sum = w.a.sums + i / filters * 2 * filters + i % filters;
+      ((float *)call->partial)[i] = sum[0] - sum[filters];
+    }
+  }
+  return TARE_OK;
+}
+
+static const char *declines(const tare_conv_problem *p) {
+  if (p->stride[0] * p->stride[1] != 1) return "strides";
+  if (p->dilation[0] * p->dilation[1] != 1) return "dilation";
+  if (p->groups != 1 && (p->groups != p->channels || p->groups != p->outputs)) return "groups of several channels";
+  if (p->kernel[0] > MOST_ROWS || p->kernel[1] > MOST_ROWS) return "a filter of more than 64 rows or columns";
+  return NULL;
+}
+
+/* Vector multiplications and additions a cycle: dense with one vector a group, with more, depthwise; and the same of backward weights. */
+static const double speeds[2][3] = {{1.6, 1.8, 1.25}, {1.4, 1.7, 1.0}};
+enum { ROW = 100, FILTER_ROW = 12, VECTOR = 4 }; /* cycles for a row of outputs, for each filter row of it, and for each vector stored, copied or summed up */
+
+static double cycles_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
+  const own o = own_of(p, pass, lanes);
+  const tare_direct_form *f = &o.form;
+  int gradient = pass == TARE_BACKWARD_WEIGHTS, vectors = f->shape.vectors;
+  double images = (double)p->batch * f->blocks, rows = images * f->to[0], filter_rows = 0;
+  for (int r = 0; r < f->to[0]; r++) {
+    int first = r - f->pad[0], last = first + f->kernel[0];
+    filter_rows += (last < f->from[0] ? last : f->from[0]) - (first > 0 ? first : 0);
+  }
+  double sums = images * filter_rows * f->shape.taps * f->shape.groups * vectors;
+  double cycles = sums / speeds[gradient][f->shape.depthwise ? 2 : vectors > 1];
+  cycles += images * f->from[0] * ((double)o.row / lanes) * VECTOR;
+  if (gradient) cycles += rows / o.chain * f->kernel[0] * f->shape.taps * vectors * VECTOR;
+  else cycles += (rows * ROW + images * filter_rows * FILTER_ROW) * vectors + rows * f->shape.groups * vectors * VECTOR;
+  return cycles + 4 * (double)tare_direct_weights_size(f);
+}
+
+static void judge(const tare_query *query, tare_verdict *verdict) {
+  const tare_conv_problem *p = &query->problem;
+  const char *no = declines(p);
+  if (no) {
+    verdict->cycles = -1;
+    snprintf(verdict->reason, sizeof verdict->reason, "%s", no);
+    return;
+  }
+  int lanes = tare_kernels_get(TARE_F32)->direct_lanes();
+  tare_direct_form f = tare_direct_form_of(p, (tare_pass)query->passes, lanes);
+  verdict->cycles = cycles_of(p, (tare_pass)query->passes, lanes);
+  snprintf(verdict->reason, sizeof verdict->reason, "%s, %d lanes, %d pixels at a time", f.shape.depthwise ? "depthwise" : "dense", lanes, f.pixels);
+}
+
+static void drop(tare_ready *r) { tare_free(r->own); }
+
+static tare_status create(tare_ready *r, tare_error *error) {
+  own *o = r->own = tare_alloc(1, sizeof *o);
+  if (!o) return tare_fail_memory(error, sizeof *o, "a convolution plan");
+  *o = own_of(&r->query.problem, (tare_pass)r->query.passes, r->kernels->direct_lanes());
+  *(r->query.passes == TARE_BACKWARD_WEIGHTS ? &r->partial : &r->prepared) = tare_direct_weights_size(&o->form);
+  r->workspace = workspace_of(o);
+  return TARE_OK;
+}
+
+static tare_status prepare(const tare_ready *r, const void *weights, void *prepared, void *workspace, tare_pool *pool) {
+  (void)workspace, (void)pool;
+  tare_direct_fold(&((const own *)r->own)->form, weights, prepared);
+  return TARE_OK;
+}
+
+static tare_status finish(const tare_ready *r, const void *partial, void *dweights, void *workspace, tare_pool *pool) {
+  (void)workspace, (void)pool;
+  tare_direct_unfold(&((const own *)r->own)->form, partial, dweights);
+  return TARE_OK;
+}
+
+const tare_candidate tare_candidate_direct = {
+  .name = "direct", .precisions = 1 << TARE_F32, .borders = 1 << TARE_BORDER_ZERO | 1 << TARE_BORDER_VALID,
+  .judge = judge, .create = create, .free = drop, .prepare = prepare, .run = run, .finish = finish,
+};

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The form that the candidate direct gives a pass: one correlation of images, whose filters may have been turned round. */
+#ifndef TARE_CONV_DIRECT_H
+#define TARE_CONV_DIRECT_H
+
+#include "conv/candidate.h"
+
+typedef struct tare_direct_form {
+  int flipped;              /* backward data: from dy to dx, taps and channels the other way round */
+  int from[2], to[2];       /* rows and columns of the images read and of those written */
+  int kernel[2], pad[2];    /* pad: below 0, the first pixels are not read */
+  int channels, outputs;    /* of a pixel in these images */
+  int blocks;               /* of channels, depthwise: one after the other */
+  int pixels;               /* of a group */
+  int width;                /* lanes of all vectors of a group */
+  tare_direct shape;        /* shape.lanes, last: of a block that is full */
+} tare_direct_form;
+
+/* Only for problems without stride and dilation, with one group or depthwise. */
+tare_direct_form tare_direct_form_of(const tare_conv_problem *problem, tare_pass pass, int lanes);
+/* Elements of a row of x as the kernels read it. */
+size_t tare_direct_row(const tare_direct_form *form);
+/* Elements of the prepared weights or the partial gradient. */
+size_t tare_direct_weights_size(const tare_direct_form *form);
+/* Plain weights to the kernels' form; and a gradient in that form to the plain one. */
+void tare_direct_fold(const tare_direct_form *form, const float *weights, float *folded);
+void tare_direct_unfold(const tare_direct_form *form, const float *folded, float *weights);
+
+#endif
