@@ -119,13 +119,19 @@ static void products_of(const stage *w, int frequency, int group) {
   int tiles = c->images * s->tiles, flags = c->ready->query.flags;
   ptrdiff_t in = (ptrdiff_t)padded(s, s->in_blocks), out = (ptrdiff_t)padded(s, s->out_blocks);
   size_t at = (size_t)frequency;
+  int next = frequency + 1 < s->frequencies;
   size_t x_at = at * f->x_stride + place(c, group, 0, s->in_blocks, 0);
   const float *prepared = c->call->prepared;
   if (c->passes & TARE_FORWARD) {
     float *y = w->y + at * f->y_stride + place(c, group, 0, s->out_blocks, 0);
     tare_tile_product p = {.kind = TARE_A_CONJUGATE_B, .rows = tiles, .vectors = s->out_blocks, .terms = s->inputs, .a_row = 2 * in,
                            .a_term = 1, .a_imaginary = in, .b_term = 2 * out, .b_imaginary = out, .d_row = 2 * out, .d_imaginary = out};
-    f->kernels->matrix(&p, w->spectra + x_at, prepared + at * f->w_stride[0] + (ptrdiff_t)group * s->inputs * 2 * out, y);
+    const float *filters = prepared + at * f->w_stride[0] + (ptrdiff_t)group * s->inputs * 2 * out;
+    if (next) {
+      p.ahead[0] = (tare_tile_ahead){w->spectra + x_at + f->x_stride, (size_t)(tiles * 2 * in)};
+      p.ahead[1] = (tare_tile_ahead){filters + f->w_stride[0], (size_t)(s->inputs * 2 * out)};
+    }
+    f->kernels->matrix(&p, w->spectra + x_at, filters, y);
     if (frequency == 0 && (c->call->bias || f->means)) add_constants(c, group, y);
     return;
   }
@@ -133,14 +139,19 @@ static void products_of(const stage *w, int frequency, int group) {
   if (c->passes & TARE_BACKWARD_DATA) {
     tare_tile_product p = {.kind = TARE_A_B, .rows = tiles, .vectors = s->in_blocks, .terms = s->outputs, .a_row = 2 * out,
                            .a_term = 1, .a_imaginary = out, .b_term = 2 * in, .b_imaginary = in, .d_row = 2 * in, .d_imaginary = in};
-    f->kernels->matrix(&p, dy, prepared + tare_fft_backward_at(f) + at * f->w_stride[1] + (ptrdiff_t)group * s->outputs * 2 * in,
-                       w->dx + x_at);
+    const float *filters = prepared + tare_fft_backward_at(f) + at * f->w_stride[1] + (ptrdiff_t)group * s->outputs * 2 * in;
+    if (next) {
+      p.ahead[0] = (tare_tile_ahead){dy + f->y_stride, (size_t)(tiles * 2 * out)};
+      p.ahead[1] = (tare_tile_ahead){filters + f->w_stride[1], (size_t)(s->outputs * 2 * in)};
+    }
+    f->kernels->matrix(&p, dy, filters, w->dx + x_at);
   }
   if (c->passes & TARE_BACKWARD_WEIGHTS) {
     float *dw = (float *)c->call->partial + at * f->w_stride[1] + (ptrdiff_t)group * s->outputs * 2 * in;
     tare_tile_product p = {.kind = TARE_CONJUGATE_A_B, .rows = s->outputs, .vectors = s->in_blocks, .terms = tiles, .add = c->first > 0,
                            .a_row = 1, .a_term = 2 * out, .a_imaginary = out, .b_term = 2 * in, .b_imaginary = in, .d_row = 2 * in,
                            .d_imaginary = in};
+    if (next) p.ahead[0] = (tare_tile_ahead){w->spectra + x_at + f->x_stride, (size_t)(tiles * 2 * in)};
     f->kernels->matrix(&p, dy, w->spectra + x_at, dw);
     if (frequency == 0 && f->means && !(flags & (TARE_CONV_MODULO_SLICE | TARE_CONV_MODULO_FILTER))) add_brightness(c, group, dy, dw);
   }

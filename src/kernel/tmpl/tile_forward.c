@@ -19,6 +19,7 @@ static void clear_rows(tile_scratch s, int columns, int rows) {
 static void forward_columns(const tare_tile *tile, tile_scratch s, int end, float *spectrum, ptrdiff_t stride, size_t imaginary) {
   for (int c = 0; c <= tile->size / 2; c++) {
     const int frequencies = tile_column_frequencies(tile, c);
+    if (c < tile->size / 2) fetch_column(spectrum + frequencies * stride, stride, imaginary, tile_column_frequencies(tile, c + 1));
     (frequencies == tile->size ? NAME(forward_complex) : NAME(forward_real))(
       tile, tile_column(s, c), end, (tile_line){spectrum, spectrum + imaginary, stride}, s.buffer);
     spectrum += frequencies * stride;

@@ -7,6 +7,7 @@ static void inverse_columns(const tare_tile *tile, tile_scratch s, int end, cons
   float *at = (float *)spectrum; /* only read */
   for (int c = 0; c <= tile->size / 2; c++) {
     const int frequencies = tile_column_frequencies(tile, c);
+    if (c < tile->size / 2) fetch_column(at + frequencies * stride, stride, imaginary, tile_column_frequencies(tile, c + 1));
     (frequencies == tile->size ? NAME(inverse_complex) : NAME(inverse_real))(
       tile, (tile_line){at, at + imaginary, stride}, end, tile_column(s, c), s.buffer);
     at += frequencies * stride;

@@ -31,6 +31,18 @@ static inline tile_scratch tile_scratch_at(const tare_tile *tile, float *scratch
 static inline tile_line tile_row(tile_scratch s, int r) { return (tile_line){s.columns + r * 2 * L, s.columns + r * 2 * L + L, s.pitch}; }
 static inline tile_line tile_column(tile_scratch s, int c) { return (tile_line){s.columns + c * s.pitch, s.columns + c * s.pitch + L, 2 * L}; }
 
+/*
+ * The lines of a column of a spectrum whose frequencies lie far apart, fetched while the column before it is transformed: no
+ * hardware prefetcher follows such a stride, and a store too needs its line first.
+ */
+static inline void fetch_column(const float *at, ptrdiff_t stride, size_t imaginary, int frequencies) {
+  if (stride <= 2 * L) return;
+  for (int j = 0; j < frequencies; j++, at += stride) {
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + imaginary);
+  }
+}
+
 /* Frequencies of column c: the real columns 0 and even/2 have T/2 + 1, the others T. */
 static inline int tile_column_frequencies(const tare_tile *tile, int c) {
   return c == 0 || c == tile->even / 2 ? tile->size / 2 + 1 : tile->size;
