@@ -72,8 +72,8 @@ static size_t add_copies(const tare_conv_plan *plan, tare_group *g) {
 /* Parts that run at the same time. */
 static size_t at_a_time(const tare_conv_plan *plan, const tare_group *g) { return g->jobs ? (size_t)plan->options.threads : 1; }
 
-/* Copies take at most half of the limit, if more parts can make that so; the rest is for the candidate. */
-void tare_conv_outline(const tare_conv_plan *plan, const tare_candidate *how, int passes, tare_group *out) {
+/* `cut`: copies take at most half of the limit, if more parts can make that so; the rest is for the candidate. */
+static void outline(const tare_conv_plan *plan, const tare_candidate *how, int passes, int cut, tare_group *out) {
   int border = how->borders >> plan->problem.border & 1, batch = plan->problem.batch;
   tare_group g = {.ready = {.how = how, .kernels = plan->kernels}};
   g.ready.query = (tare_query){.problem = border ? plan->problem : padded_problem(&plan->problem), .passes = passes,
@@ -84,7 +84,7 @@ void tare_conv_outline(const tare_conv_plan *plan, const tare_candidate *how, in
   for (g.parts = g.jobs ? jobs_of(batch) : 1;; g.parts = next_divisor(batch, g.parts)) {
     g.ready.query.problem.batch = batch / g.parts;
     copies = add_copies(plan, &g);
-    if (copies <= limit / 2 || g.parts == batch) break;
+    if (!cut || copies <= limit / 2 || g.parts == batch) break;
   }
   g.ready.query.limit = limit == SIZE_MAX ? limit : copies < limit ? limit - copies : 0;
   g.stride = copies;
@@ -95,20 +95,33 @@ static size_t workspace_of(const tare_conv_plan *plan, const tare_group *g) { re
 
 static size_t kept_of(const tare_group *g) { return g->kept_stride * (size_t)g->parts; }
 
-tare_status tare_conv_make_group(const tare_conv_plan *plan, const tare_candidate *how, int passes, tare_group *out, tare_error *error) {
-  tare_group g;
-  tare_conv_outline(plan, how, passes, &g);
-  tare_status status = how->create(&g.ready, error);
-  g.stride += tare_aligned(g.ready.workspace);
-  g.partial_stride = tare_aligned(g.ready.partial);
-  if (g.parts > 1) g.partials = g.partial_stride * (size_t)(g.jobs ? g.parts : 1);
-  g.kept_stride = tare_aligned(g.ready.kept);
-  size_t need = workspace_of(plan, &g) + kept_of(&g);
+void tare_conv_outline(const tare_conv_plan *plan, const tare_candidate *how, int passes, tare_group *out) {
+  outline(plan, how, passes, 1, out);
+}
+
+/* Makes an outlined group ready; it is empty after a failure. */
+static tare_status make(const tare_conv_plan *plan, tare_group *g, tare_error *error) {
+  tare_status status = g->ready.how->create(&g->ready, error);
+  g->stride += tare_aligned(g->ready.workspace);
+  g->partial_stride = tare_aligned(g->ready.partial);
+  if (g->parts > 1) g->partials = g->partial_stride * (size_t)(g->jobs ? g->parts : 1);
+  g->kept_stride = tare_aligned(g->ready.kept);
+  size_t need = workspace_of(plan, g) + kept_of(g);
   if (!status && need > tare_conv_limit(plan))
     status = tare_fail(error, TARE_E_UNSUPPORTED, "needs %zu bytes of workspace, %zu are allowed", need * plan->kernels->real,
                        plan->options.workspace_limit);
-  if (status) tare_conv_free_group(&g);
-  else *out = g;
+  if (status) tare_conv_free_group(g);
+  return status;
+}
+
+tare_status tare_conv_make_group(const tare_conv_plan *plan, const tare_candidate *how, int passes, tare_group *out, tare_error *error) {
+  outline(plan, how, passes, 1, out);
+  int parts = out->parts;
+  tare_status status = make(plan, out, error);
+  if (status != TARE_E_UNSUPPORTED) return status;
+  outline(plan, how, passes, 0, out); /* parts have partials of their own, which may be larger than what they save */
+  if (out->parts != parts) return make(plan, out, error);
+  *out = (tare_group){0};
   return status;
 }
 

@@ -6,48 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-
-#include "conv_helpers.h"
-
-enum { GUARD = 64 }; /* bytes behind each array that nobody may touch */
-
-/* A problem with its data in double and what the formula makes of it. */
-struct example {
-  tare_conv_problem p;
-  double *x, *w, *dy, *bias;
-  naive want;
-};
-
-static struct example example_of(tare_rng *rng, tare_conv_problem p) {
-  size_t nx = count_x(&p), ny = count_y(&p), nw = tare_conv_weights_size(&p);
-  struct example e = {.p = p, .x = random_doubles(rng, nx), .w = random_doubles(rng, nw), .dy = random_doubles(rng, ny),
-                      .bias = random_doubles(rng, (size_t)p.outputs)};
-  e.want = (naive){tare_alloc(ny, 8), tare_alloc(nx, 8), tare_alloc(nw, 8), tare_alloc(ny, 8), tare_alloc(nx, 8), tare_alloc(nw, 8)};
-  naive_passes(&p, e.x, e.w, e.dy, &e.want);
-  return e;
-}
-
-static void example_free(struct example *e) {
-  void *all[] = {e->x, e->w, e->dy, e->bias, e->want.y, e->want.dx, e->want.dw, e->want.y_size, e->want.dx_size, e->want.dw_size};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) tare_free(all[i]);
-}
-
-/* An array of the precision, from doubles or (NULL) full of NaNs or other rubbish, with its guard. */
-static void *array_of(const tare_kernels *k, size_t n, const double *values, int rubbish) {
-  unsigned char *array = tare_alloc(n * k->real + GUARD, 1);
-  memset(array, rubbish, n * k->real + GUARD);
-  if (values) k->narrow(n, values, array);
-  memset(array + n * k->real, 0x5C, GUARD);
-  return array;
-}
-
-static void free_guarded(const tare_kernels *k, void *array, size_t n) {
-  for (size_t i = 0; i < GUARD; i++) assert_int_equal(((unsigned char *)array)[n * k->real + i], 0x5C);
-  tare_free(array);
-}
-
-enum { NANS = 0xFF, JUNK = 0xA5 };
+#include "conv_example.h"
 
 /* One pass of one plan into fresh NaNs; the result in the precision, plain for weights. Its guards are checked. */
 static void *run_pass(const struct example *e, const tare_conv_plan *plan, const tare_kernels *k, tare_pass pass, int with_bias) {
@@ -58,7 +17,7 @@ static void *run_pass(const struct example *e, const tare_conv_plan *plan, const
   void *x = array_of(k, nx, e->x, 0), *w = array_of(k, nw, e->w, 0), *dy = array_of(k, ny, e->dy, 0), *bias = array_of(k, no, e->bias, 0);
   void *prepared = array_of(k, prepared_size, NULL, NANS), *partial = array_of(k, partial_size, NULL, NANS);
   void *work = array_of(k, work_size, NULL, JUNK);
-  size_t n = pass == TARE_FORWARD ? ny : pass == TARE_BACKWARD_DATA ? nx : nw;
+  size_t n = count_of(p, pass);
   void *out = array_of(k, n, NULL, NANS);
   if (pass != TARE_BACKWARD_WEIGHTS) assert_int_equal(tare_conv_prepare(plan, w, prepared, work, NULL), TARE_OK);
   if (pass == TARE_FORWARD) assert_int_equal(tare_conv_forward(plan, x, prepared, with_bias ? bias : NULL, out, NULL, work, NULL), TARE_OK);
@@ -74,29 +33,6 @@ static void *run_pass(const struct example *e, const tare_conv_plan *plan, const
   return out;
 }
 
-/*
- * |got - want| <= tolerance * sum of magnitudes, for each element; the errors of Fourier transforms are spread over a tile: there it is
- * the largest sum of all.
- */
-static void compare(const struct example *e, const tare_kernels *k, const char *who, tare_pass pass, const void *got, int with_bias,
-                    double tolerance) {
-  size_t n = pass == TARE_FORWARD ? count_y(&e->p) : pass == TARE_BACKWARD_DATA ? count_x(&e->p) : tare_conv_weights_size(&e->p);
-  const double *want = pass == TARE_FORWARD ? e->want.y : pass == TARE_BACKWARD_DATA ? e->want.dx : e->want.dw;
-  const double *size = pass == TARE_FORWARD ? e->want.y_size : pass == TARE_BACKWARD_DATA ? e->want.dx_size : e->want.dw_size;
-  double *values = tare_alloc(n, sizeof *values);
-  k->widen(n, got, values);
-  double largest = 0;
-  for (size_t i = 0; i < n && strcmp(who, "fft") == 0; i++) largest = fmax(largest, size[i]);
-  for (size_t i = 0; i < n; i++) {
-    double bias = with_bias && pass == TARE_FORWARD ? e->bias[i % (size_t)e->p.outputs] : 0, error = fabs(values[i] - want[i] - bias);
-    if (error <= tolerance * (fmax(size[i], largest) + fabs(bias))) continue;
-    char text[128];
-    tare_conv_problem_text(&e->p, text, sizeof text);
-    fail_msg("%s, %s, pass %d, element %zu: %.9g, expected %.9g", text, who, (int)pass, i, values[i], want[i] + bias);
-  }
-  tare_free(values);
-}
-
 /* 1 if the candidate accepts. */
 static int check_candidate(const struct example *e, const tare_candidate *how, tare_precision precision, tare_pass pass, int with_bias) {
   const tare_kernels *k = tare_kernels_get(precision);
@@ -109,11 +45,9 @@ static int check_candidate(const struct example *e, const tare_candidate *how, t
     assert_null(plan);
     return 0;
   }
-  double tolerance = precision == TARE_F64 ? 1e-13 : how == &tare_candidate_reference ? 1.2e-7 : 2e-6;
   void *once = run_pass(e, plan, k, pass, with_bias), *again = run_pass(e, plan, k, pass, with_bias);
-  size_t n = pass == TARE_FORWARD ? count_y(&e->p) : pass == TARE_BACKWARD_DATA ? count_x(&e->p) : tare_conv_weights_size(&e->p);
-  compare(e, k, how->name, pass, once, with_bias, tolerance);
-  assert_memory_equal(once, again, n * k->real);
+  compare(e, k, how->name, pass, once, with_bias, tolerance_of(precision, how->name));
+  assert_memory_equal(once, again, count_of(&e->p, pass) * k->real);
   tare_free(once);
   tare_free(again);
   tare_conv_plan_free(plan);
