@@ -25,11 +25,11 @@ typedef struct node {
   double factor; /* > 0 */
 } node;
 
-/* A codelet while it is made: the nodes in the order in which they were asked for, and what it stores. */
+/* A codelet while it is made: the nodes in the order in which they were asked for (the first `inputs` are computed when needed), and what it stores. */
 typedef struct codelet {
   char name[40];
   node nodes[NODES];
-  int count, stores;
+  int count, inputs, stores;
   struct { array to; int at; value what; } store[2 * POINTS];
 } codelet;
 

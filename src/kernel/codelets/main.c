@@ -51,6 +51,7 @@ static void build(codelet *c, const family *f, int points, int live) {
     in[j] = input(c, f, points, j);
     if (f->transform == HERMITIAN && j > 0) in[points - j] = (complex_value){in[j].re, negative(in[j].im)};
   }
+  c->inputs = c->count;
   dft(c, points, f->direction, in, out);
   for (int k = 0; k < outputs; k++) {
     store(c, RE, k, out[k].re);

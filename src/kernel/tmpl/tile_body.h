@@ -16,6 +16,7 @@ enum { L = LANES };
 typedef float V __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 #define LOAD(p) (*(const V *)(p))
+#define LOAD_ONCE(p) (*(const volatile V *)(p)) /* GCC likes to read a value again for each of its uses */
 #define STORE(p, v) (*(V *)(p) = (v))
 
 #include "kernel/tmpl/tile_codelet.h"
