@@ -92,5 +92,5 @@ int tare_tile_lanes(tare_level level) {
 
 size_t tare_tile_scratch(const tare_tile *tile, int lanes) {
   const size_t size = (size_t)tile->size, columns = (size / 2 + 1) * (size + 1) * 2;
-  return (columns + 2 * size + 2 * (size_t)tile_padded(tile->size, lanes)) * (size_t)lanes;
+  return (columns + 2 * size + 2 * (size_t)(tile_padded(tile->size, lanes) + lanes)) * (size_t)lanes;
 }

@@ -43,38 +43,62 @@ void NAME(forward)(const tare_tile *tile, const tare_tile_source *from, float *s
   forward_columns(tile, s, from->row0 + from->rows, spectrum, (ptrdiff_t)stride, imaginary);
 }
 
-/* Row r of a lane's box as a row of single floats, `size` of them. */
-static void copy_lane(const tare_tile_source *from, int r, int size, float *row) {
-  const int inside = r >= from->row0 && r < from->row0 + from->rows;
-  memset(row, 0, (size_t)size * sizeof(float));
-  if (!inside) return;
-  const float *at = from->at + (r - from->row0) * from->row;
-  const float mean = from->mean ? *from->mean : 0;
-  row += from->column0;
-  if (from->column == 1)
-    for (int j = 0; j < from->columns; j++) row[j] = at[j] - mean;
-  else
-    for (int j = 0; j < from->columns; j++) row[j] = at[j * from->column] - mean;
-}
-
 static int at_most(int a, int b) { return a < b ? a : b; }
 static int at_least(int a, int b) { return a > b ? a : b; }
 
-void NAME(forward_each)(const tare_tile *tile, const tare_tile_source *from, float *spectrum, size_t stride, size_t imaginary, float *scratch) {
-  const tile_scratch s = tile_scratch_at(tile, scratch);
-  int first = tile->size, rows = 0, columns = 0;
+/* The smallest box around those of all lanes. */
+static tare_tile_source around(const tare_tile *tile, const tare_tile_source *from) {
+  int row0 = tile->size, column0 = tile->size, rows = 0, columns = 0;
   for (int l = 0; l < L; l++) {
     if (from[l].rows == 0) continue;
-    first = at_most(first, from[l].row0);
+    row0 = at_most(row0, from[l].row0);
+    column0 = at_most(column0, from[l].column0);
     rows = at_least(rows, from[l].row0 + from[l].rows);
     columns = at_least(columns, from[l].column0 + from[l].columns);
   }
-  const int padded = tile_padded(columns, L);
-  clear_rows(s, tile->size / 2 + 1, at_most(first, rows));
-  for (int r = first; r < rows; r++) {
-    for (int l = 0; l < L; l++) copy_lane(&from[l], r, padded, s.lanes + l * padded);
-    for (int j = 0; j < padded; j += L) transpose_lanes(s.lanes + j, padded, s.row + j * L);
-    NAME(forward_real)(tile, (tile_line){s.row, s.row, L}, columns, tile_row(s, r), s.buffer);
+  row0 = at_most(row0, rows), column0 = at_most(column0, columns);
+  return (tare_tile_source){.row0 = row0, .rows = rows - row0, .column0 = column0, .columns = columns - column0};
+}
+
+static int inside(const tare_tile_source *from, int r) { return r >= from->row0 && r < from->row0 + from->rows; }
+
+/* Row r of a lane's box, the columns of `all` (whole vectors of them), 0 outside of the box; *mean, not yet subtracted, is. */
+static void copy_lane(const tare_tile_source *from, const tare_tile_source *all, int r, float *mean, float *row) {
+  memset(row, 0, (size_t)tile_padded(all->columns, L) * sizeof(float));
+  if (inside(from, r)) {
+    const float *at = from->at + (r - from->row0) * from->row;
+    row += from->column0 - all->column0;
+    for (int j = 0; j < from->columns; j++) row[j] = at[j * from->column] - *mean;
   }
-  forward_columns(tile, s, rows, spectrum, (ptrdiff_t)stride, imaginary);
+  *mean = 0;
+}
+
+/* A row of all lanes. Lanes whose pixels are side by side are read where they are, in squares of L x L, the last one ending with the row. */
+static void gather_row(tile_scratch s, const tare_tile_source *from, const tare_tile_source *all, int r) {
+  const float *rows[L];
+  float mean[L], *to = s.row + all->column0 * L;
+  for (int l = 0; l < L; l++) {
+    const tare_tile_source *f = &from[l];
+    const int whole = f->column == 1 && f->column0 == all->column0 && f->columns == all->columns && f->columns >= L && inside(f, r);
+    float *copy = s.lanes + l * tile_padded(all->columns, L);
+    mean[l] = f->rows && f->mean ? *f->mean : 0;
+    rows[l] = whole ? f->at + (r - f->row0) * f->row : copy;
+    if (!whole) copy_lane(f, all, r, &mean[l], copy);
+  }
+  for (int j = 0; j < all->columns; j += L) {
+    const int at = all->columns >= L ? at_most(j, all->columns - L) : 0;
+    transpose_lanes(rows, at, LOAD(mean), to + at * L);
+  }
+}
+
+void NAME(forward_each)(const tare_tile *tile, const tare_tile_source *from, float *spectrum, size_t stride, size_t imaginary, float *scratch) {
+  const tile_scratch s = tile_scratch_at(tile, scratch);
+  const tare_tile_source all = around(tile, from);
+  clear_rows(s, tile->size / 2 + 1, all.row0);
+  memset(s.row, 0, (size_t)all.column0 * sizeof(V));
+  for (int r = 0; r < all.rows; r++) {
+    gather_row(s, from, &all, all.row0 + r);
+    NAME(forward_real)(tile, (tile_line){s.row, s.row, L}, all.column0 + all.columns, tile_row(s, all.row0 + r), s.buffer);
+  }
+  forward_columns(tile, s, all.row0 + all.rows, spectrum, (ptrdiff_t)stride, imaginary);
 }

@@ -56,18 +56,23 @@ typedef int lane_order __attribute__((vector_size(4 * LANES)));
 #define INTERLEAVE(a, b, order) __builtin_shuffle(a, b, (lane_order){order})
 #endif
 
-/* Element l of row l' becomes element l' of row l. A riffle of the rows, log2(L) times, is the transposition (perfect shuffles: Stone 1971). */
-static inline void transpose_lanes(const float *from, ptrdiff_t row, float *to) {
+/* Vector j of the result has element j of each row, less `mean`. A riffle of the rows, log2(L) times, is the transposition (perfect shuffles: Stone 1971). */
+static inline void transpose_lanes(const float *const rows[L], ptrdiff_t at, V mean, float *to) {
   V a[L], b[L];
-  for (int l = 0; l < L; l++) a[l] = LOAD(from + l * row);
+#pragma GCC unroll 16
+  for (int l = 0; l < L; l++) a[l] = LOAD(rows[l] + at);
+#pragma GCC unroll 4
   for (int step = 1; step < L; step *= 2) {
+#pragma GCC unroll 8
     for (int l = 0; l < L / 2; l++) {
       b[2 * l] = INTERLEAVE(a[l], a[l + L / 2], LOW);
       b[2 * l + 1] = INTERLEAVE(a[l], a[l + L / 2], HIGH);
     }
+#pragma GCC unroll 16
     for (int l = 0; l < L; l++) a[l] = b[l];
   }
-  for (int l = 0; l < L; l++) STORE(to + l * L, a[l]);
+#pragma GCC unroll 16
+  for (int l = 0; l < L; l++) STORE(to + l * L, a[l] - mean);
 }
 
 #endif

@@ -25,7 +25,7 @@ typedef struct tile_scratch { float *columns, *buffer, *row, *lanes; ptrdiff_t p
 static inline tile_scratch tile_scratch_at(const tare_tile *tile, float *scratch) {
   const ptrdiff_t size = tile->size, pitch = (size + 1) * 2 * L;
   float *buffer = scratch + (size / 2 + 1) * pitch, *row = buffer + 2 * size * L;
-  return (tile_scratch){scratch, buffer, row, row + tile_padded(tile->size, L) * L, pitch};
+  return (tile_scratch){scratch, buffer, row, row + (tile_padded(tile->size, L) + L) * L, pitch};
 }
 
 static inline tile_line tile_row(tile_scratch s, int r) { return (tile_line){s.columns + r * 2 * L, s.columns + r * 2 * L + L, s.pitch}; }
