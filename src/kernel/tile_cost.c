@@ -25,7 +25,7 @@ static double forward_line(const tare_tile *tile, int real, int end) {
 
 static double inverse_line(const tare_tile *tile, int real, int end) {
   return odd_stage(tile, real ? TILE_hermitian_odd_twiddled : TILE_complex_odd_twiddled, end) +
-         (real ? even_stage(tile, TILE_hermitian_even) : 0) + (real ? tile->odd / 2 : tile->odd) * even_stage(tile, TILE_complex_even);
+         (real ? even_stage(tile, TILE_hermitian_even) : 0) + (real ? tile->odd / 2 : tile->odd) * even_stage(tile, TILE_complex_even_inverse);
 }
 
 double tare_tile_forward_operations(const tare_tile *tile, int rows, int columns) {

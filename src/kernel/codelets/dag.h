@@ -28,6 +28,7 @@ typedef struct node {
 /* A codelet while it is made: the nodes in the order in which they were asked for (the first `inputs` are computed when needed), and what it stores. */
 typedef struct codelet {
   char name[40];
+  const char *from[2], *to[2], *is, *os; /* in C: where real and imaginary parts begin, and how far points are apart */
   node nodes[NODES];
   int count, inputs, stores;
   struct { array to; int at; value what; } store[2 * POINTS];

@@ -54,10 +54,9 @@ static void emit_sum(const codelet *c, const node *n, int sign, FILE *to) {
 }
 
 static void emit_node(const codelet *c, const plan *p, int i, FILE *to) {
-  static const char *const arrays[] = {"ri", "ii"};
   const node *n = &c->nodes[i];
   if (n->operation == LOAD && n->a == TWIDDLE) fprintf(to, "    const float t%d = w[%d];\n", i, n->b);
-  else if (n->operation == LOAD) fprintf(to, "    const V t%d = %s(%s + %d * is);\n", i, p->sums[i] > 1 ? "LOAD_ONCE" : "LOAD", arrays[n->a], n->b);
+  else if (n->operation == LOAD) fprintf(to, "    const V t%d = %s(%s + %d * %s);\n", i, p->sums[i] > 1 ? "LOAD_ONCE" : "LOAD", c->from[n->a], n->b, c->is);
   if (n->operation == LOAD) return;
   fprintf(to, "    const V t%d = ", i);
   if (n->operation == SUM) emit_sum(c, n, computed(c, p, i), to);
@@ -71,7 +70,7 @@ static int emit_stores(const codelet *c, const plan *p, int i, FILE *to) {
     value v = c->store[s].what;
     if (v.sign == 0 ? i >= 0 : v.node != i) continue;
     const char *text = v.sign == 0 ? "(V){0}" : v.sign * computed(c, p, i) < 0 ? "-t%d" : "t%d";
-    fprintf(to, "    STORE(%s + %d * os, ", c->store[s].to == RE ? "ro" : "io", c->store[s].at);
+    fprintf(to, "    STORE(%s + %d * %s, ", c->to[c->store[s].to], c->store[s].at, c->os);
     fprintf(to, text, v.node);
     fprintf(to, ");\n");
     negations += *text == '-';

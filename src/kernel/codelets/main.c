@@ -60,6 +60,15 @@ static void build(codelet *c, const family *f, int points, int live) {
   }
 }
 
+/* The buffer is what an even stage reads going forward and writes going back, and an odd stage the other way round. */
+static void name_arrays(codelet *c, const family *f) {
+  const int whole = f->points == even, reads = whole == (f->direction < 0);
+  c->from[RE] = "ri", c->from[IM] = reads ? "ri + L" : "ii";
+  c->to[RE] = "ro", c->to[IM] = reads ? "io" : "ro + L";
+  c->is = reads && whole ? "(2 * L)" : "is";
+  c->os = !reads && whole ? "(2 * L)" : "os";
+}
+
 static void each(const family *f, int table) {
   FILE *code = table ? fopen("/dev/null", "w") : stdout;
   if (!code) abort();
@@ -69,6 +78,7 @@ static void each(const family *f, int table) {
       codelet *c = calloc(1, sizeof(*c));
       if (!c) abort();
       snprintf(c->name, sizeof(c->name), "%s_%d_%d", f->name, *points, live);
+      name_arrays(c, f);
       build(c, f, *points, live);
       int operations = emit(c, code);
       if (table) printf("CODELET_ENTRY(%s, %d, %d, %d)\n", f->name, *points, live, operations);

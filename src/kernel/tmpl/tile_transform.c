@@ -23,14 +23,14 @@ static void odd_forward(const tare_tile *tile, tile_family family, tile_line in,
     const int first = part ? live.split : 0, count = (part ? even : live.split) - first;
     tile_codelet *run = NAME(codelets)[family][tile->odd][live.more > part ? live.more - part : 0];
     if (count)
-      run(in.re + first * in.step, in.im + first * in.step, buffer + first * 2 * L, buffer + first * 2 * L + L, tile->twiddles,
+      run(in.re + first * in.step, in.im + first * in.step, buffer + first * 2 * L, buffer + L, tile->twiddles,
           even * in.step, even * 2 * L, in.step, 2 * L, 0, count);
   }
 }
 
 static void even_forward(const tare_tile *tile, int rows, const float *buffer, tile_line out) {
   const int even = tile->even;
-  NAME(codelets)[TILE_complex_even_twiddled][even][even](buffer, buffer + L, out.re, out.im, tile->twiddles, 2 * L, out.step,
+  NAME(codelets)[TILE_complex_even_twiddled][even][even](buffer, buffer, out.re, out.im, tile->twiddles, 2 * L, out.step,
                                                          even * 2 * L, even * out.step, 2 * (even - 1), rows);
 }
 
@@ -44,26 +44,24 @@ void NAME(forward_real)(const tare_tile *tile, tile_line in, int end, tile_line 
 void NAME(forward_complex)(const tare_tile *tile, tile_line in, int end, tile_line out, float *buffer) {
   const int even = tile->even;
   odd_forward(tile, TILE_complex_odd, in, end, buffer);
-  NAME(codelets)[TILE_complex_even][even][even](buffer, buffer + L, out.re, out.im, tile->twiddles, 2 * L, out.step, 0, 0, 0, 1);
+  NAME(codelets)[TILE_complex_even][even][even](buffer, buffer, out.re, out.im, tile->twiddles, 2 * L, out.step, 0, 0, 0, 1);
   even_forward(tile, tile->odd - 1, buffer + even * 2 * L, tile_line_at(out, even));
 }
 
-/* Forward codelets with the real and imaginary parts exchanged. */
 static void even_inverse(const tare_tile *tile, int rows, tile_line in, float *buffer) {
   const int even = tile->even;
-  NAME(codelets)[TILE_complex_even][even][even](in.im, in.re, buffer + L, buffer, tile->twiddles, in.step, 2 * L, even * in.step,
-                                                even * 2 * L, 0, rows);
+  NAME(codelets)[TILE_complex_even_inverse][even][even](in.re, in.im, buffer, buffer + L, tile->twiddles, in.step, 2 * L, even * in.step,
+                                                        even * 2 * L, 0, rows);
 }
 
-static void odd_inverse(const tare_tile *tile, tile_family family, const float *re, const float *im, int end, tile_line out) {
+static void odd_inverse(const tare_tile *tile, tile_family family, const float *buffer, int end, tile_line out) {
   const int even = tile->even;
   const share live = share_of(end, even);
   for (int part = 0; part < 2; part++) {
     const int first = part ? live.split : 0, count = (part ? even : live.split) - first;
     if (count && live.more > part)
-      NAME(codelets)[family][tile->odd][live.more - part](re + first * 2 * L, im + first * 2 * L, out.re + first * out.step,
-        out.im + first * out.step, twiddles_inverse(tile) + first * 2 * (tile->odd - 1), even * 2 * L, even * out.step, 2 * L, out.step,
-        2 * (tile->odd - 1), count);
+      NAME(codelets)[family][tile->odd][live.more - part](buffer + first * 2 * L, buffer, out.re + first * out.step, out.im + first * out.step,
+        twiddles_inverse(tile) + first * 2 * (tile->odd - 1), even * 2 * L, even * out.step, 2 * L, out.step, 2 * (tile->odd - 1), count);
   }
 }
 
@@ -71,10 +69,10 @@ void NAME(inverse_real)(const tare_tile *tile, tile_line in, int end, tile_line 
   const int even = tile->even;
   NAME(codelets)[TILE_hermitian_even][even][even](in.re, in.im, buffer, buffer + L, tile->twiddles, in.step, 2 * L, 0, 0, 0, 1);
   even_inverse(tile, tile->odd / 2, tile_line_at(in, even / 2 + 1), buffer + even * 2 * L);
-  odd_inverse(tile, TILE_hermitian_odd_twiddled, buffer, buffer + L, end, out);
+  odd_inverse(tile, TILE_hermitian_odd_twiddled, buffer, end, out);
 }
 
 void NAME(inverse_complex)(const tare_tile *tile, tile_line in, int end, tile_line out, float *buffer) {
   even_inverse(tile, tile->odd, in, buffer);
-  odd_inverse(tile, TILE_complex_odd_twiddled, buffer + L, buffer, end, (tile_line){out.im, out.re, out.step});
+  odd_inverse(tile, TILE_complex_odd_twiddled, buffer, end, out);
 }
