@@ -28,24 +28,38 @@ static void odd_forward(const tare_tile *tile, tile_family family, tile_line in,
   }
 }
 
-static void even_forward(const tare_tile *tile, int rows, const float *buffer, tile_line out) {
+/* The even stage for k1 = 0, from the buffer, and for `rows` further k1, each `next` floats on in the buffer. */
+static void even_forward(const tare_tile *tile, int real, int rows, const float *buffer, ptrdiff_t next, tile_line out) {
   const int even = tile->even;
-  NAME(codelets)[TILE_complex_even_twiddled][even][even](buffer, buffer, out.re, out.im, tile->twiddles, 2 * L, out.step,
-                                                         even * 2 * L, even * out.step, 2 * (even - 1), rows);
+  const tile_line rest = tile_line_at(out, real ? even / 2 + 1 : even);
+  NAME(codelets)[real ? TILE_real_even : TILE_complex_even][even][even](buffer, buffer, out.re, out.im, tile->twiddles, 2 * L, out.step, 0, 0, 0, 1);
+  NAME(codelets)[TILE_complex_even_twiddled][even][even](buffer + next, buffer, rest.re, rest.im, tile->twiddles, 2 * L, out.step, next,
+                                                         even * out.step, 2 * (even - 1), rows);
 }
 
+/* Of a line of up to `even` points the odd stage has one input each, and all k1 the same points: they are put into the buffer once. */
 void NAME(forward_real)(const tare_tile *tile, tile_line in, int end, tile_line out, float *buffer) {
-  const int even = tile->even;
-  odd_forward(tile, TILE_real_odd, in, end, buffer);
-  NAME(codelets)[TILE_real_even][even][even](buffer, buffer, out.re, out.im, tile->twiddles, 2 * L, out.step, 0, 0, 0, 1);
-  even_forward(tile, tile->odd / 2, buffer + even * 2 * L, tile_line_at(out, even / 2 + 1));
+  if (end <= tile->even) {
+    for (int n = 0; n < tile->even; n++) {
+      STORE(buffer + n * 2 * L, n < end ? LOAD(in.re + n * in.step) : (V){0});
+      STORE(buffer + n * 2 * L + L, (V){0});
+    }
+    even_forward(tile, 1, tile->odd / 2, buffer, 0, out);
+  } else {
+    odd_forward(tile, TILE_real_odd, in, end, buffer);
+    even_forward(tile, 1, tile->odd / 2, buffer, tile->even * 2 * L, out);
+  }
 }
 
+/* A column in the scratch is as the buffer would be. */
 void NAME(forward_complex)(const tare_tile *tile, tile_line in, int end, tile_line out, float *buffer) {
-  const int even = tile->even;
-  odd_forward(tile, TILE_complex_odd, in, end, buffer);
-  NAME(codelets)[TILE_complex_even][even][even](buffer, buffer, out.re, out.im, tile->twiddles, 2 * L, out.step, 0, 0, 0, 1);
-  even_forward(tile, tile->odd - 1, buffer + even * 2 * L, tile_line_at(out, even));
+  if (end <= tile->even) {
+    for (int n = end; n < tile->even; n++) STORE(in.re + n * in.step, (V){0}), STORE(in.im + n * in.step, (V){0});
+    even_forward(tile, 0, tile->odd - 1, in.re, 0, out);
+  } else {
+    odd_forward(tile, TILE_complex_odd, in, end, buffer);
+    even_forward(tile, 0, tile->odd - 1, buffer, tile->even * 2 * L, out);
+  }
 }
 
 static void even_inverse(const tare_tile *tile, int rows, tile_line in, float *buffer) {
