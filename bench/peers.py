@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Times convolutions by tare, oneDNN, PyTorch, JAX and TensorFlow in turns: the passes of problems, or with --whole a training
+step of the demo network. bench/README.md says what is measured and how. Frameworks that are not installed are left out.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peers import machine, plot, tare
+from peers.problem import PASSES, SETS, Problem, parse
+from peers.process import PEERS, Peer
+from peers.results import Results, as_json, notes, table
+
+SETTLE = 0.02  # seconds between turns, in which the last engine's threads stop spinning
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@dataclass
+class Race:
+    """Who runs, how, and what came of it."""
+
+    options: argparse.Namespace
+    peers: list[Peer]
+    results: Results
+
+    def turn(self, peer: Peer, what: str, task: dict[str, Any], spent: dict[Any, float]) -> None:
+        """One peer's turn at one pass, unless it has used up its time."""
+        name = task.get("pass", "step")
+        if spent.get((peer.name, name), 0.0) > self.options.budget:
+            return
+        time.sleep(SETTLE)
+        ways = peer.run(task, self.options.seconds)
+        self.results.add((what, name, peer.title), ways)
+        spent[peer.name, name] = spent.get((peer.name, name), 0.0) + sum(map(sum, ways.values())) * 1e-3
+        failure = peer.failures.get((str(task.get("problem", task.get("whole"))), name))
+        if failure:
+            self.results.failures[what, name, peer.title] = failure
+
+    def tare_turn(self, problem: Problem, passes: list[str], alone: bool) -> list[str]:
+        """One call of `tare bench`; the passes that it timed."""
+        o = self.options
+        time.sleep(SETTLE)
+        rows, why = tare.bench(o.tare, problem.text, passes, o.threads, o.seconds, alone)
+        for row in rows:
+            cell = problem.text, row["pass"], row["engine"]
+            self.results.add(cell, {row.get("algorithm", ""): [row["ms"]]})
+            self.results.extra[cell] = {key: row[key] for key in ("error_rms", "error_max") if key in row}
+        for name in passes if why else ():
+            self.results.failures[problem.text, name, "tare"] = why
+        return [row["pass"] for row in rows if row["engine"] == "tare"]
+
+    def problem(self, problem: Problem) -> None:
+        """All rounds of one problem."""
+        passes = [name for name in problem.passes if name in self.options.passes]
+        spent: dict[Any, float] = {}
+        for number in range(self.options.rounds):
+            say(f"{problem.text}: round {number + 1} of {self.options.rounds}")
+            start = time.monotonic()
+            if spent.get("tare", 0.0) >= 0:
+                timed = self.tare_turn(problem, passes, spent.get("tare", 0.0) > self.options.budget)
+                spent["tare"] = spent.get("tare", 0.0) + time.monotonic() - start if timed else -1.0
+            for peer in self.peers:
+                for name in passes:
+                    task = {"problem": problem.text, "pass": name, "image_too": not problem.first_layer}
+                    self.turn(peer, problem.text, task, spent)
+        self.compare(problem, passes)
+
+    def compare(self, problem: Problem, passes: list[str]) -> None:
+        """Peers that computed something else than the others have not earned their time."""
+        for name in passes:
+            mine = [(peer.title, peer.digests[problem.text, name]) for peer in self.peers if (problem.text, name) in peer.digests]
+            for title, values in mine[1:]:
+                if max(abs(a - b) for a, b in zip(values, mine[0][1])) > 1e-3 * mine[0][1][0]:
+                    self.results.failures[problem.text, name, title] = f"its result is not {mine[0][0]}'s"
+
+    def whole(self, kernel: int) -> None:
+        """All rounds of the demo network with K x K filters in its first layer."""
+        what, spent = f"demo K={kernel}", {}
+        steps = tare.Steps(self.options.tare, kernel, self.options.threads)
+        for number in range(self.options.rounds):
+            say(f"{what}: round {number + 1} of {self.options.rounds}")
+            time.sleep(SETTLE)
+            self.results.add((what, "step", "tare"), {"spectral": steps.run(self.options.seconds)})
+            for peer in self.peers:
+                self.turn(peer, what, {"whole": kernel}, spent)
+        self.sums(what, steps)
+
+    def sums(self, what: str, steps: tare.Steps) -> None:
+        """max |sum w| of each engine's first filters after its steps."""
+        sums = steps.sums()
+        steps.close()
+        if steps.why:
+            self.results.failures[what, "step", "tare"] = steps.why
+        self.results.extra[what, "step", "tare"] = {"sum": sums.get("written"), "sum_trained": sums.get("trained")}
+        for peer in self.peers:
+            best = self.results.best((what, "step", peer.title))
+            if best:
+                self.results.extra[what, "step", peer.title] = {"sum": peer.ask({"sum": best[0]}).get("sum")}
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Convolutions by tare and its peers, timed in turns. More: bench/README.md.")
+    add = parser.add_argument
+    add("problems", nargs="*", metavar="PROBLEM", help="as n8c32h64o32k15p7 (doc/conv.md)")
+    add("--set", action="append", default=[], choices=list(SETS), help="also the problems of this set")
+    add("--whole", action="store_true", help="a whole training step of the demo network instead")
+    add("--kernel", default="7,15,31", metavar="K,...", help="--whole: filter sizes of the first layer (default: 7,15,31)")
+    add("--tare", default="build/cli/tare", metavar="PATH", help="the command (default: build/cli/tare)")
+    add("--peers", default=",".join(PEERS), metavar="NAME,...", help="who else races (default: all that can be imported)")
+    add("--passes", default=",".join(PASSES), metavar="NAME,...", help="which passes (default: all)")
+    add("--threads", type=int, default=2, metavar="N", help="threads of every engine, and cores (default: 2)")
+    add("--rounds", type=int, default=5, metavar="N", help="turns of every engine (default: 5)")
+    add("--seconds", type=float, default=0.2, metavar="S", help="of one turn at one pass; one run at least (default: 0.2)")
+    add("--budget", type=float, default=8.0, metavar="S", help="an engine that has run a pass this long gets no more turns (default: 8)")
+    add("--patience", type=float, default=120.0, metavar="S", help="a peer that is silent this long is stopped (default: 120)")
+    add("--json", metavar="FILE", help="write all results ('-': standard output)")
+    add("--plot", metavar="FILE", help="draw step times over K (SVG)")
+    return check_options(parser)
+
+
+def check_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Lists split, problems parsed; what is wrong ends the program."""
+    options = parser.parse_args()
+    options.peers, options.passes = (text.split(",") if text else [] for text in (options.peers, options.passes))
+    unknown = [name for name in options.peers if name not in PEERS] + [name for name in options.passes if name not in PASSES]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; peers are {', '.join(PEERS)}, passes {', '.join(PASSES)}")
+    texts = options.problems + [text for name in options.set for text in SETS[name]]
+    if min(options.threads, options.rounds) < 1 or (options.whole and texts):
+        parser.error("threads and rounds are at least 1, and --whole takes no problems")
+    try:
+        options.kernel = [int(k) for k in options.kernel.split(",")]
+        options.problems = [parse(text) for text in texts or ([] if options.whole else SETS["quick"])]
+    except ValueError as error:
+        parser.error(str(error))
+    return options
+
+
+def open_peers(options: argparse.Namespace) -> list[Peer]:
+    """Those that can be imported; the others are named."""
+    peers = []
+    for name in options.peers:
+        peer = Peer(name, options.threads, options.patience)
+        if peer.why_not:
+            say(f"without {peer.title}: {peer.why_not}")
+            peer.close()
+        else:
+            peers.append(peer)
+    return peers
+
+
+def describe(options: argparse.Namespace, cores: list[int], peers: list[Peer]) -> dict[str, Any]:
+    """Where and with what this was measured."""
+    versions = [tare.version(options.tare), *(peer.versions for peer in peers)]
+    return {"cpu": machine.cpu_name(), "cores": cores, "threads": options.threads, "load_before": machine.load(cores), "versions": versions}
+
+
+def header(about: dict[str, Any]) -> str:
+    load = about["load_before"]
+    busy = "unknown" if load is None else f"{load:.0%}" + (": figures are provisional" if load > 0.1 else "")
+    return "\n".join([f"{about['cpu']}; {about['threads']} threads on cores {about['cores']}; others keep them busy: {busy}",
+                      *about["versions"]])
+
+
+def sums_text(results: Results) -> str:
+    """What is left of the rule in everybody's first filters."""
+    lines = []
+    for (what, _, engine), extra in results.extra.items():
+        if extra.get("sum") is not None:
+            trained = f" (in fp32 while training: {extra['sum_trained']:.1e})" if "sum_trained" in extra else ""
+            lines.append(f"{what}: max |sum w| of the first filters, {engine}: {extra['sum']:.3g}{trained}")
+    return "\n".join(lines)
+
+
+def report(options: argparse.Namespace, about: dict[str, Any], results: Results) -> None:
+    to_stdout = options.json == "-"
+    text = [header(about), "", table(results), *notes(results), *filter(None, [sums_text(results)])]
+    print("\n".join(text), file=sys.stderr if to_stdout else sys.stdout)
+    if options.json:
+        content = json.dumps(about | {"rows": as_json(results)}, indent=1) + "\n"
+        print(content, end="") if to_stdout else Path(options.json).write_text(content)
+    if options.plot:
+        Path(options.plot).write_text(plot.svg(results, f"{about['cpu']}, {about['threads']} threads; {'; '.join(about['versions'])}"))
+
+
+def main() -> int:
+    options = read_options()
+    cores = machine.pin(options.threads)
+    peers = open_peers(options)
+    about = describe(options, cores, peers)
+    race = Race(options, peers, Results())
+    try:
+        for problem in options.problems:
+            race.problem(problem)
+        for kernel in options.kernel if options.whole else ():
+            race.whole(kernel)
+    except KeyboardInterrupt:
+        say("stopped: what was measured until here")
+    finally:
+        for peer in peers:
+            peer.close()
+    about["load_after"] = machine.load(cores)
+    report(options, about, race.results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
