@@ -86,14 +86,14 @@ class Race:
 
     def whole(self, kernel: int) -> None:
         """All rounds of the demo network with K x K filters in its first layer."""
-        what, spent = f"demo K={kernel}", {}
-        steps = tare.Steps(self.options.tare, kernel, self.options.threads)
+        what, spent = f"demo {self.options.border} K={kernel}", {}
+        steps = tare.Steps(self.options.tare, kernel, self.options.border, self.options.threads)
         for number in range(self.options.rounds):
             say(f"{what}: round {number + 1} of {self.options.rounds}")
             time.sleep(SETTLE)
             self.results.add((what, "step", "tare"), {"spectral": steps.run(self.options.seconds)})
             for peer in self.peers:
-                self.turn(peer, what, {"whole": kernel}, spent)
+                self.turn(peer, what, {"whole": kernel, "border": self.options.border}, spent)
         self.sums(what, steps)
 
     def sums(self, what: str, steps: tare.Steps) -> None:
@@ -116,6 +116,7 @@ def read_options() -> argparse.Namespace:
     add("--set", action="append", default=[], choices=list(SETS), help="also the problems of this set")
     add("--whole", action="store_true", help="a whole training step of the demo network instead")
     add("--kernel", default="7,15,31", metavar="K,...", help="--whole: filter sizes of the first layer (default: 7,15,31)")
+    add("--border", default="valid", choices=["valid", "same"], help="--whole: the first layer's (default: valid)")
     add("--tare", default="build/cli/tare", metavar="PATH", help="the command (default: build/cli/tare)")
     add("--peers", default=",".join(PEERS), metavar="NAME,...", help="who else races (default: all that can be imported)")
     add("--passes", default=",".join(PASSES), metavar="NAME,...", help="which passes (default: all)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -55,11 +56,11 @@ def functions(problem: Problem, layout: str, image_too: bool) -> dict[str, Calla
             "step": step}
 
 
-def forward(parameters: list[Any], x: Any) -> tuple[Any, list[Any]]:
+def forward(border: str, parameters: list[Any], x: Any) -> tuple[Any, list[Any]]:
     """The demo network's scores, and the mean and variance of each batch norm."""
     statistics = []
-    for (w, b, scale, shift), (_, _, stride) in zip(parameters[:-1], LAYERS):
-        x = lax.conv_general_dilated(x, w, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")) + b
+    for (w, b, scale, shift), (_, size, stride) in zip(parameters[:-1], LAYERS):
+        x = lax.conv_general_dilated(x, w, (stride, stride), "VALID" if size else border, dimension_numbers=("NHWC", "HWIO", "NHWC")) + b
         mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
         statistics.append((mean, variance))
         x = jax.nn.relu((x - mean) * (scale * lax.rsqrt(variance + 1e-5)) + shift)
@@ -67,15 +68,15 @@ def forward(parameters: list[Any], x: Any) -> tuple[Any, list[Any]]:
     return x.mean((1, 2)) @ w + b, statistics
 
 
-def loss_of(parameters: list[Any], x: Any, labels: Any) -> tuple[Any, list[Any]]:
-    scores, statistics = forward(parameters, x)
+def loss_of(parameters: list[Any], border: str, x: Any, labels: Any) -> tuple[Any, list[Any]]:
+    scores, statistics = forward(border, parameters, x)
     return -jnp.take_along_axis(jax.nn.log_softmax(scores), labels[:, None], 1).mean(), statistics
 
 
-def train_step(state: Any, x: Any, labels: Any) -> tuple[Any, Any]:
+def train_step(border: str, state: Any, x: Any, labels: Any) -> tuple[Any, Any]:
     """Forward, backward, Adam (its paper's Algorithm 1), running statistics."""
     parameters, first, second, running, count = state
-    (loss, statistics), gradient = jax.value_and_grad(loss_of, has_aux=True)(parameters, x, labels)
+    (loss, statistics), gradient = jax.value_and_grad(loss_of, has_aux=True)(parameters, border, x, labels)
     count = count + 1
     first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
     second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
@@ -103,10 +104,10 @@ def start(kernel: int) -> Any:
 class Network:
     """The demo network, its optimiser and one batch, kept in memory."""
 
-    def __init__(self, kernel: int) -> None:
+    def __init__(self, kernel: int, border: str) -> None:
         self.images, self.labels = (jnp.asarray(a) for a in batch())
         self.state = start(kernel)
-        self.jitted = jax.jit(train_step, donate_argnums=0)
+        self.jitted = jax.jit(partial(train_step, border.upper()), donate_argnums=0)
 
     def step(self) -> None:
         self.state, loss = self.jitted(self.state, self.images, self.labels)
@@ -138,5 +139,5 @@ class Engine:
     def plain(self, name: str, variant: str, result: Any) -> np.ndarray:
         return np.asarray(result).transpose(ORDERS[variant][3 if name == "backward_weights" else 2])
 
-    def networks(self, kernel: int) -> dict[str, Callable[[], Network]]:
-        return {"jit": lambda: Network(kernel)}
+    def networks(self, kernel: int, border: str) -> dict[str, Callable[[], Network]]:
+        return {"jit": lambda: Network(kernel, border)}

@@ -53,20 +53,21 @@ def functions(problem: Problem, image_too: bool) -> dict[str, Callable[[Any, Any
             "step": lambda x, w, dy: gradient(x, w, dy, (x, w) if image_too else (w,))}
 
 
-def build(kernel: int) -> tf.keras.Model:
-    """The demo network."""
+def build(kernel: int, border: str) -> tf.keras.Model:
+    """The demo network; border, valid or same, is the first layer's."""
     layers: list[Any] = [tf.keras.Input((SIZE, SIZE, 1))]
     for filters, size, stride in LAYERS:
-        layers += [tf.keras.layers.Conv2D(filters, size or kernel, stride), tf.keras.layers.BatchNormalization(), tf.keras.layers.ReLU()]
+        convolution = tf.keras.layers.Conv2D(filters, size or kernel, stride, "valid" if size else border)
+        layers += [convolution, tf.keras.layers.BatchNormalization(), tf.keras.layers.ReLU()]
     return tf.keras.Sequential([*layers, tf.keras.layers.GlobalAveragePooling2D(), tf.keras.layers.Dense(CLASSES)])
 
 
 class Network:
     """The demo network, its optimiser and one batch, kept in memory."""
 
-    def __init__(self, kernel: int, xla: bool) -> None:
+    def __init__(self, kernel: int, border: str, xla: bool) -> None:
         tf.keras.utils.set_random_seed(1)
-        self.model = build(kernel)
+        self.model = build(kernel, border)
         self.optimizer = tf.keras.optimizers.Adam(RATE)
         self.optimizer.build(self.model.trainable_variables)
         self.images, self.labels = (tf.constant(a) for a in batch())
@@ -126,5 +127,5 @@ class Engine:
             return values.transpose(2, 3, 0, 1).reshape(self.outputs, 1, *values.shape[:2])
         return values.transpose(3, 2, 0, 1)
 
-    def networks(self, kernel: int) -> dict[str, Callable[[], Network]]:
-        return {way: lambda x=xla: Network(kernel, x) for way, xla in XLA.items()}
+    def networks(self, kernel: int, border: str) -> dict[str, Callable[[], Network]]:
+        return {way: lambda x=xla: Network(kernel, border, x) for way, xla in XLA.items()}

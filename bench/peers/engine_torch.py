@@ -61,9 +61,9 @@ class Passes:
 class Network:
     """The demo network, its optimiser and one batch, kept in memory."""
 
-    def __init__(self, kernel: int, form: torch.memory_format, compiled: bool) -> None:
+    def __init__(self, kernel: int, border: str, form: torch.memory_format, compiled: bool) -> None:
         torch.manual_seed(1)
-        self.model = build(kernel).to(memory_format=form)
+        self.model = build(kernel, border).to(memory_format=form)
         images, labels = batch()
         self.x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=form)
         self.labels = torch.from_numpy(labels.astype(np.int64))
@@ -84,12 +84,12 @@ class Network:
         return largest_sum(self.model[0].weight.detach().numpy())
 
 
-def build(kernel: int) -> nn.Sequential:
-    """The demo network."""
+def build(kernel: int, border: str) -> nn.Sequential:
+    """The demo network; border, valid or same, is the first layer's."""
     parts: list[nn.Module] = []
     channels = 1
     for filters, size, stride in LAYERS:
-        parts += [nn.Conv2d(channels, filters, size or kernel, stride), nn.BatchNorm2d(filters), nn.ReLU(inplace=True)]
+        parts += [nn.Conv2d(channels, filters, size or kernel, stride, "valid" if size else border), nn.BatchNorm2d(filters), nn.ReLU(inplace=True)]
         channels = filters
     return nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES))
 
@@ -112,6 +112,6 @@ class Engine:
     def plain(self, name: str, variant: str, result: torch.Tensor) -> np.ndarray:
         return result.detach().contiguous().numpy()
 
-    def networks(self, kernel: int) -> dict[str, Callable[[], Network]]:
-        return {f"{'compiled' if compiled else 'eager'}, {name}": lambda f=form, c=compiled: Network(kernel, f, c)
+    def networks(self, kernel: int, border: str) -> dict[str, Callable[[], Network]]:
+        return {f"{'compiled' if compiled else 'eager'}, {name}": lambda f=form, c=compiled: Network(kernel, border, f, c)
                 for compiled in (False, True) for name, form in FORMATS.items()}

@@ -11,7 +11,7 @@ from typing import Any
 from .process import LineProcess, TooLong
 
 TITLES = {"tare": "tare", "onednn": "oneDNN"}  # engines that `tare bench` times, in the order of the table
-NETWORK = "conv 8x{kernel} sum=0 spectral; bn; relu; conv 16x3 /2; bn; relu; conv 32x3 /2; bn; relu; gap; dense 6"
+NETWORK = "conv 8x{kernel} sum=0 spectral pad={border}; bn; relu; conv 16x3 /2; bn; relu; conv 32x3 /2; bn; relu; gap; dense 6"
 SIZE, BATCH = 48, 32
 LIMIT = 600.0  # seconds for one answer
 
@@ -40,12 +40,12 @@ def bench(binary: str, problem: str, passes: list[str], threads: int, seconds: f
 class Steps:
     """bench-step: the demo network in tare's own trainer, one process for one K."""
 
-    def __init__(self, binary: str, kernel: int, threads: int) -> None:
+    def __init__(self, binary: str, kernel: int, border: str, threads: int) -> None:
         program = Path(binary).resolve().parent.parent / "bench" / "bench-step"
         self.process: LineProcess | None = None
         self.why = f"{program} is missing: ninja -C BUILD bench/bench-step makes it"
         if program.exists():
-            command = [str(program), NETWORK.format(kernel=kernel), str(SIZE), str(BATCH), str(threads)]
+            command = [str(program), NETWORK.format(kernel=kernel, border=border), str(SIZE), str(BATCH), str(threads)]
             self.process, self.why = LineProcess(command, dict(os.environ), program.parent), ""
         self.ms = self.turn(5)[-1:]  # warm
 

@@ -4,7 +4,7 @@ One framework in a process of its own (`python -m peers.worker NAME THREADS`), a
 is a line of JSON on standard input, the answer a line on standard output:
 
     {"problem": PROBLEM, "pass": PASS, "image_too": whether a step has backward data} -> {"digest": [...]}
-    {"whole": K}                 -> {}: makes the demo network, ready to be run as pass "step"
+    {"whole": K, "border": "valid" or "same"} -> {}: makes the demo network, to be run as pass "step"
     {"run": PASS, "seconds": s}  -> {"ms": {WAY: [...]}}: each way still in (layouts, compiled or not) for s seconds
     {"sum": WAY}                 -> {"sum": max |sum w| of the first filters of the network that was trained this way}
 
@@ -65,8 +65,8 @@ class Worker:
         self.calls: dict[str, dict[str, Call]] = {}
         self.networks: dict[str, Any] = {}
 
-    def choose(self, name: str, ways: dict[str, Call]) -> None:
-        """Tries every way of a pass and keeps those near the fastest, that one first; if there is none, the last failure is raised."""
+    def choose(self, name: str, ways: dict[str, Call], close: float = CLOSE) -> None:
+        """Tries every way of a pass and keeps those near the fastest, that one first; if none works, the last failure is raised."""
         times: dict[str, float] = {}
         failure = RuntimeError("nothing to try")
         for way, call in ways.items():
@@ -76,7 +76,7 @@ class Worker:
                 failure = error
         if not times:
             raise failure
-        self.calls[name] = {way: ways[way] for way in sorted(times, key=times.__getitem__) if times[way] <= CLOSE * min(times.values())}
+        self.calls[name] = {way: ways[way] for way in sorted(times, key=times.__getitem__) if times[way] <= close * min(times.values())}
 
     def prepare(self, text: str, name: str, image_too: bool) -> dict[str, Any]:
         """Makes a pass of a problem; what it computes, in a digest."""
@@ -88,11 +88,11 @@ class Worker:
         way, call = next(iter(self.calls[name].items()))
         return {} if name == "step" else {"digest": digest(self.engine.plain(name, way, call()))}
 
-    def whole(self, kernel: int) -> dict[str, Any]:
-        """Makes the demo network in every way."""
+    def whole(self, kernel: int, border: str) -> dict[str, Any]:
+        """Makes the demo network in every way; all stay in."""
         self.problem = ""
-        self.networks = {way: make() for way, make in self.engine.networks(kernel).items()}
-        self.choose("step", {way: network.step for way, network in self.networks.items()})
+        self.networks = {way: make() for way, make in self.engine.networks(kernel, border).items()}
+        self.choose("step", {way: network.step for way, network in self.networks.items()}, float("inf"))
         return {}
 
     def run(self, name: str, seconds: float) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class Worker:
             if "problem" in request:
                 return self.prepare(request["problem"], request["pass"], request["image_too"])
             if "whole" in request:
-                return self.whole(request["whole"])
+                return self.whole(request["whole"], request["border"])
             if "run" in request:
                 return self.run(request["run"], request["seconds"])
             return {"sum": self.networks[request["sum"]].largest_sum()}
