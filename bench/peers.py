@@ -10,7 +10,9 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import median
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from peers.process import PEERS, Peer
 from peers.results import Results, as_json, notes, table
 
 SETTLE = 0.02  # seconds between turns, in which the last engine's threads stop spinning
+LISTEN = 0.2   # seconds before each round, in which the load that others make is measured
+BUSY = 0.1     # a larger load makes figures provisional
 
 
 def say(text: str) -> None:
@@ -31,8 +35,17 @@ class Race:
     """Who runs, how, and what came of it."""
 
     options: argparse.Namespace
+    cores: list[int]
     peers: list[Peer]
-    results: Results
+    results: Results = field(default_factory=Results)
+    loads: list[float] = field(default_factory=list)
+
+    def rounds(self, what: str) -> Iterator[None]:
+        """One by one, each after listening to what else the machine does."""
+        for number in range(self.options.rounds):
+            say(f"{what}: round {number + 1} of {self.options.rounds}")
+            self.loads += filter(None.__ne__, [machine.load(self.cores, LISTEN)])
+            yield
 
     def turn(self, peer: Peer, what: str, task: dict[str, Any], spent: dict[Any, float]) -> None:
         """One peer's turn at one pass, unless it has used up its time."""
@@ -64,8 +77,7 @@ class Race:
         """All rounds of one problem."""
         passes = [name for name in problem.passes if name in self.options.passes]
         spent: dict[Any, float] = {}
-        for number in range(self.options.rounds):
-            say(f"{problem.text}: round {number + 1} of {self.options.rounds}")
+        for _ in self.rounds(problem.text):
             start = time.monotonic()
             if spent.get("tare", 0.0) >= 0:
                 timed = self.tare_turn(problem, passes, spent.get("tare", 0.0) > self.options.budget)
@@ -88,9 +100,7 @@ class Race:
         """All rounds of the demo network with K x K filters in its first layer."""
         what, spent = f"demo {self.options.border} K={kernel}", {}
         steps = tare.Steps(self.options.tare, kernel, self.options.border, self.options.threads)
-        for number in range(self.options.rounds):
-            say(f"{what}: round {number + 1} of {self.options.rounds}")
-            time.sleep(SETTLE)
+        for _ in self.rounds(what):
             self.results.add((what, "step", "tare"), {"spectral": steps.run(self.options.seconds)})
             for peer in self.peers:
                 self.turn(peer, what, {"whole": kernel, "border": self.options.border}, spent)
@@ -161,17 +171,19 @@ def open_peers(options: argparse.Namespace) -> list[Peer]:
     return peers
 
 
-def describe(options: argparse.Namespace, cores: list[int], peers: list[Peer]) -> dict[str, Any]:
+def describe(race: Race) -> dict[str, Any]:
     """Where and with what this was measured."""
-    versions = [tare.version(options.tare), *(peer.versions for peer in peers)]
-    return {"cpu": machine.cpu_name(), "cores": cores, "threads": options.threads, "load_before": machine.load(cores), "versions": versions}
+    versions = [tare.version(race.options.tare), *(peer.versions for peer in race.peers)]
+    return {"cpu": machine.cpu_name(), "cores": race.cores, "threads": race.options.threads, "versions": versions,
+            "load_median": median(race.loads) if race.loads else None, "load_max": max(race.loads, default=None)}
 
 
 def header(about: dict[str, Any]) -> str:
-    load = about["load_before"]
-    busy = "unknown" if load is None else f"{load:.0%}" + (": figures are provisional" if load > 0.1 else "")
-    return "\n".join([f"{about['cpu']}; {about['threads']} threads on cores {about['cores']}; others keep them busy: {busy}",
-                      *about["versions"]])
+    low, high = about["load_median"], about["load_max"]
+    load = "unknown" if low is None else f"{low:.0%} of the cores, at most {high:.0%}"
+    warning = " (figures are provisional)" if low is not None and high > BUSY else ""
+    return "\n".join([f"{about['cpu']}; {about['threads']} threads on cores {about['cores']}", *about["versions"],
+                      f"other work between the rounds: {load}{warning}"])
 
 
 def sums_text(results: Results) -> str:
@@ -199,8 +211,7 @@ def main() -> int:
     options = read_options()
     cores = machine.pin(options.threads)
     peers = open_peers(options)
-    about = describe(options, cores, peers)
-    race = Race(options, peers, Results())
+    race = Race(options, cores, peers)
     try:
         for problem in options.problems:
             race.problem(problem)
@@ -211,8 +222,7 @@ def main() -> int:
     finally:
         for peer in peers:
             peer.close()
-    about["load_after"] = machine.load(cores)
-    report(options, about, race.results)
+    report(options, describe(race), race.results)
     return 0
 
 
