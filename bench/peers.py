@@ -44,7 +44,8 @@ class Race:
         """One by one, each after listening to what else the machine does."""
         for number in range(self.options.rounds):
             say(f"{what}: round {number + 1} of {self.options.rounds}")
-            self.loads += filter(None.__ne__, [machine.load(self.cores, LISTEN)])
+            load = machine.load(self.cores, LISTEN)
+            self.loads += [] if load is None else [load]
             yield
 
     def turn(self, peer: Peer, what: str, task: dict[str, Any], spent: dict[Any, float]) -> None:
@@ -68,6 +69,7 @@ class Race:
         for row in rows:
             cell = problem.text, row["pass"], row["engine"]
             self.results.add(cell, {row.get("algorithm", ""): [row["ms"]]})
+            self.results.medians.setdefault(cell, []).append(row["ms_median"])
             self.results.extra[cell] = {key: row[key] for key in ("error_rms", "error_max") if key in row}
         for name in passes if why else ():
             self.results.failures[problem.text, name, "tare"] = why

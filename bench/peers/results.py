@@ -16,6 +16,7 @@ class Results:
 
     samples: dict[Cell, dict[str, list[float]]] = field(default_factory=dict)  # by way
     failures: dict[Cell, str] = field(default_factory=dict)
+    medians: dict[Cell, list[float]] = field(default_factory=dict)  # of engines that tell a minimum and a median a turn
     extra: dict[Cell, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, cell: Cell, ways: dict[str, list[float]]) -> None:
@@ -28,7 +29,7 @@ class Results:
         if not ways:
             return None
         way = min(ways, key=lambda w: min(ways[w]))
-        return way, min(ways[way]), median(ways[way])
+        return way, min(ways[way]), median(self.medians.get(cell, ways[way]))
 
     def ratio(self, cell: Cell) -> float | None:
         """How many times tare's time this is."""
