@@ -206,7 +206,7 @@ def report(options: argparse.Namespace, about: dict[str, Any], results: Results)
         content = json.dumps(about | {"rows": as_json(results)}, indent=1) + "\n"
         print(content, end="") if to_stdout else Path(options.json).write_text(content)
     if options.plot:
-        Path(options.plot).write_text(plot.svg(results, f"{about['cpu']}, {about['threads']} threads; {'; '.join(about['versions'])}"))
+        Path(options.plot).write_text(plot.svg(results, f"{about['cpu']}, {about['threads']} threads. {'. '.join(about['versions'])}."))
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from dataclasses import dataclass
 from html import escape
 
@@ -12,7 +13,9 @@ from .results import ENGINES, Results
 
 # Okabe & Ito's colours, which the colour-blind can tell apart; ours is drawn thickest
 COLOURS = dict(zip(ENGINES, ("#d55e00", "#0072b2", "#cc79a7", "#009e73", "#e69f00")))
-PANEL, HEIGHT, GAP, LEFT, TOP, BOTTOM = 300, 320, 62, 64, 74, 52
+PANEL, HEIGHT, GAP, LEFT, TOP, BOTTOM = 300, 320, 62, 64, 88, 34
+LETTER, LINE = 6.6, 16  # a letter's width at most, from line to line
+LEGEND = 110  # from name to name
 K_TICKS = (3, 5, 7, 11, 15, 21, 31, 45, 63)
 Curve = list[tuple[int, float]]
 
@@ -87,7 +90,7 @@ def _panel(left: float, stem: str, curves: dict[str, Curve], up: Axis) -> list[s
 def _legend(engines: list[str]) -> list[str]:
     parts = []
     for i, engine in enumerate(engines):
-        x = LEFT + i * 120
+        x = LEFT + i * LEGEND
         parts.append(f'<path d="M{x} 46h24" stroke="{COLOURS[engine]}" stroke-width="{3 if engine == "tare" else 1.6}"/>')
         parts.append(_text(x + 30, 50, engine, "start"))
     return parts
@@ -100,12 +103,15 @@ def svg(results: Results, caption: str) -> str:
         raise ValueError("a plot needs the steps of one problem with at least two filter sizes")
     times = [ms for curves in found.values() for curve in curves.values() for _, ms in curve]
     up = Axis(min(times) / 1.3, max(times) * 1.3, TOP + HEIGHT, TOP)
-    width = LEFT + len(found) * (PANEL + GAP)
-    parts = _legend([e for e in ENGINES if any(e in curves for curves in found.values())])
+    engines = [e for e in ENGINES if any(e in curves for curves in found.values())]
+    width = max(LEFT + len(found) * (PANEL + GAP), LEFT + LEGEND * len(engines))
+    parts = _legend(engines)
     parts.append(_text(LEFT, 24, "A training step of one convolution: ms over the filter's size K", "start", 'font-size="16"'))
     for i, (stem, curves) in enumerate(found.items()):
         parts += _panel(LEFT + i * (PANEL + GAP), stem, curves, up)
-    parts.append(_text(LEFT, TOP + HEIGHT + 40, caption, "start", 'fill="#666"'))
+    lines = textwrap.wrap(caption, int((width - LEFT - 10) / LETTER))
+    bottom = TOP + HEIGHT + BOTTOM
+    parts += [_text(LEFT, bottom + LINE * (i + 0.5), line, "start", 'fill="#666"') for i, line in enumerate(lines)]
     body = "\n".join(parts)
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{TOP + HEIGHT + BOTTOM}" '
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{bottom + LINE * (len(lines) + 0.5):.0f}" '
             f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>\n{body}\n</svg>\n')
