@@ -12,8 +12,8 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from statistics import median
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from peers import machine, plot, tare
@@ -61,11 +61,15 @@ class Race:
         if failure:
             self.results.failures[what, name, peer.title] = failure
 
-    def tare_turn(self, problem: Problem, passes: list[str], alone: bool) -> list[str]:
-        """One call of `tare bench`; the passes that it timed."""
+    def tare_turn(self, problem: Problem, passes: list[str], spent: dict[Any, float]) -> None:
+        """One call of `tare bench`, unless one has failed; without oneDNN when both have used up their time."""
         o = self.options
+        if any((problem.text, name, "tare") in self.results.failures for name in passes):
+            return
         time.sleep(SETTLE)
-        rows, why = tare.bench(o.tare, problem.text, passes, o.threads, o.seconds, alone)
+        start = time.monotonic()
+        rows, why = tare.bench(o.tare, problem.text, passes, o.threads, o.seconds, spent.get("tare", 0.0) > o.budget)
+        spent["tare"] = spent.get("tare", 0.0) + time.monotonic() - start
         for row in rows:
             cell = problem.text, row["pass"], row["engine"]
             self.results.add(cell, {row.get("algorithm", ""): [row["ms"]]})
@@ -73,17 +77,13 @@ class Race:
             self.results.extra[cell] = {key: row[key] for key in ("error_rms", "error_max") if key in row}
         for name in passes if why else ():
             self.results.failures[problem.text, name, "tare"] = why
-        return [row["pass"] for row in rows if row["engine"] == "tare"]
 
     def problem(self, problem: Problem) -> None:
         """All rounds of one problem."""
         passes = [name for name in problem.passes if name in self.options.passes]
         spent: dict[Any, float] = {}
         for _ in self.rounds(problem.text):
-            start = time.monotonic()
-            if spent.get("tare", 0.0) >= 0:
-                timed = self.tare_turn(problem, passes, spent.get("tare", 0.0) > self.options.budget)
-                spent["tare"] = spent.get("tare", 0.0) + time.monotonic() - start if timed else -1.0
+            self.tare_turn(problem, passes, spent)
             for peer in self.peers:
                 for name in passes:
                     task = {"problem": problem.text, "pass": name, "image_too": not problem.first_layer}
@@ -91,16 +91,18 @@ class Race:
         self.compare(problem, passes)
 
     def compare(self, problem: Problem, passes: list[str]) -> None:
-        """Peers that computed something else than the others have not earned their time."""
+        """A peer that computed something else than the first has not earned its time."""
         for name in passes:
             mine = [(peer.title, peer.digests[problem.text, name]) for peer in self.peers if (problem.text, name) in peer.digests]
             for title, values in mine[1:]:
                 if max(abs(a - b) for a, b in zip(values, mine[0][1])) > 1e-3 * mine[0][1][0]:
                     self.results.failures[problem.text, name, title] = f"its result is not {mine[0][0]}'s"
+                    self.results.samples.pop((problem.text, name, title), None)
 
     def whole(self, kernel: int) -> None:
         """All rounds of the demo network with K x K filters in its first layer."""
-        what, spent = f"demo {self.options.border} K={kernel}", {}
+        what = f"demo {self.options.border} K={kernel}"
+        spent: dict[Any, float] = {}
         steps = tare.Steps(self.options.tare, kernel, self.options.border, self.options.threads)
         for _ in self.rounds(what):
             self.results.add((what, "step", "tare"), {"spectral": steps.run(self.options.seconds)})

@@ -132,7 +132,7 @@ class Peer:
         if key in self.failures:
             return {}
         why = self.prepare(task)
-        answer = {"error": why} if why else self.ask({"run": key[1], "seconds": seconds})
+        answer: dict[str, Any] = {"error": why} if why else self.ask({"run": key[1], "seconds": seconds})
         if "error" in answer:
             self.failures[key] = answer["error"]
         return answer.get("ms", {})

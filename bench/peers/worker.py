@@ -68,7 +68,7 @@ class Worker:
     def choose(self, name: str, ways: dict[str, Call], close: float = CLOSE) -> None:
         """Tries every way of a pass and keeps those near the fastest, that one first; if none works, the last failure is raised."""
         times: dict[str, float] = {}
-        failure = RuntimeError("nothing to try")
+        failure: Exception = RuntimeError("nothing to try")
         for way, call in ways.items():
             try:
                 times[way] = warm(call)
