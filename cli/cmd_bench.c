@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/cpu.h"
+#include "base/file.h"
 #include "onednn/onednn.h"
 
 /* What is timed, in order; bits of --passes. */
@@ -23,6 +24,7 @@ typedef struct bench {
   int wanted, forced;    /* bits; forced: also backward data of a first layer */
   int threads;
   tare_pool *pool;
+  tare_wisdom *wisdom;   /* NULL without --wisdom */
   json_t *list;
   char cpu[80];
   FILE *file;            /* of the tables, NULL: none */
@@ -92,7 +94,7 @@ static int collect(bench *b) {
 static tare_conv_options options_of(const bench *b, int wanted) {
   const cli_value *v = b->args->value;
   tare_conv_options o = {.passes = wanted, .threads = b->threads, .candidate = v[CLI_CANDIDATE].text,
-                         .workspace_limit = (size_t)v[CLI_LIMIT].integer};
+                         .workspace_limit = (size_t)v[CLI_LIMIT].integer, .measure = v[CLI_MEASURE].given, .wisdom = b->wisdom};
   if (strcmp(v[CLI_LAYOUT].text, "nchw") == 0) o.layout = TARE_NCHW;
   if (b->threads > 1) o.flags |= TARE_CONV_SHARED;
   if (v[CLI_OFFSET].number != 0) o.flags |= TARE_CONV_BRIGHTNESS;
@@ -233,6 +235,22 @@ static int time_problem(const bench *b, const char *problem) {
   return there ? 0 : cli_fail(TARE_E_UNSUPPORTED, "%s: no plan does what was asked", text);
 }
 
+static int load_wisdom(bench *b) {
+  const char *path = b->args->value[CLI_WISDOM].text;
+  tare_error error;
+  if (!path) return 0;
+  if (b->args->value[CLI_MEASURE].given && tare_file_can_write(path, &error)) return cli_report(&error);
+  if (tare_wisdom_create(&b->wisdom, &error) || tare_wisdom_load(b->wisdom, path, &error)) return cli_report(&error);
+  if (error.status) cli_say("%s", error.message);
+  return 0;
+}
+
+static int save_wisdom(const bench *b) {
+  tare_error error;
+  if (!b->wisdom || !b->args->value[CLI_MEASURE].given) return 0;
+  return tare_wisdom_save(b->wisdom, b->args->value[CLI_WISDOM].text, &error) ? cli_report(&error) : 0;
+}
+
 static int run(bench *b) {
   tare_error error;
   char onednn[40];
@@ -264,13 +282,15 @@ int cmd_bench(const cli_args *args) {
   if (cli_to_stdout(args)) b.file = cli_quiet() ? NULL : stderr;
   lower_onednn();
   int code = collect(&b);
+  if (!code) code = load_wisdom(&b);
   if (!code) {
     cli_catch_interrupt();
     b.list = json_array();
     code = run(&b);
-    int written = cli_output_json(args, b.list);
-    if (!code) code = written;
+    int written = cli_output_json(args, b.list), saved = save_wisdom(&b);
+    if (!code) code = written ? written : saved;
   }
+  tare_wisdom_free(b.wisdom);
   for (int i = 0; i < b.count; i++) free((char *)(size_t)b.problems[i]);
   free(b.problems);
   return code;

@@ -37,7 +37,7 @@ static const cli_use data_uses[] = {
 static const cli_use bench_uses[] = {
   {CLI_LIST, NULL, NULL}, {CLI_SET, NULL, "quick, if no problem is given"}, {CLI_PASSES, NULL, "all; without backward data for up to 4 channels, a first layer"},
   {CLI_CANDIDATE, NULL, "the planner's choice"}, {CLI_LAYOUT, "nhwc", NULL}, {CLI_LIMIT, NULL, "no limit"}, {CLI_OFFSET, NULL, "none"},
-  {CLI_ACCURATE, NULL, NULL}, {CLI_REFERENCE, NULL, NULL}, {CLI_ALONE, NULL, NULL},
+  {CLI_ACCURATE, NULL, NULL}, {CLI_MEASURE, NULL, NULL}, {CLI_WISDOM, NULL, NULL}, {CLI_REFERENCE, NULL, NULL}, {CLI_ALONE, NULL, NULL},
   {CLI_SECONDS, "1", NULL}, {CLI_REASONS, NULL, NULL}, {CLI_SEED, "1", NULL}, {CLI_THREADS, NULL, CORES}, {CLI_JSON, NULL, NULL}, {CLI_QUIET, NULL, NULL},
   {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
 };

@@ -28,6 +28,7 @@
 #include <stdint.h>
 #include <tare/pool.h>
 #include <tare/status.h>
+#include <tare/wisdom.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -79,10 +80,12 @@ typedef struct tare_conv_options {
   const char *candidate;  /* a name to insist on (TARE_E_UNSUPPORTED with its reason if it declines a pass), or NULL: the planner chooses */
   size_t workspace_limit; /* bytes of workspace and kept together, 0: no limit. TARE_E_UNSUPPORTED if no candidate can do with it */
   int threads;            /* the most that a pool of a call will have, for the sizes of workspaces; 0 is 1 */
+  int measure;            /* 1: the planner times the candidates (tens of milliseconds for each and each group of passes) and keeps the fastest */
+  tare_wisdom *wisdom;    /* or NULL. A plan whose problem it knows takes that choice untimed; what is measured is added to it. Used by plan_create alone */
 } tare_conv_options;
 
 /*
- * In double the reference is the only candidate. The planner's choice is not timed: the same on each run of one machine. options NULL:
+ * In double the reference is the only candidate. Without `measure` the planner's choice is not timed: the same on each run of one machine. options NULL:
  * all three passes in float.
  */
 TARE_API tare_status tare_conv_plan_create(const tare_conv_problem *problem, const tare_conv_options *options, tare_conv_plan **out,

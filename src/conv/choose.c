@@ -2,13 +2,16 @@
 /*
  * Which candidate does which passes. The passes of a plan are split into groups in every possible way (forward
  * alone, the backward ones together, ...); a split costs the sum of what the best candidate
- * expects for each of its groups, and the cheapest split is made ready.
+ * expects for each of its groups, and the cheapest split is made ready. With `measure` the candidates are timed instead; with wisdom that
+ * knows the problem nothing is compared.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "conv/measure.h"
 #include "conv/plan.h"
+#include "conv/wisdom.h"
 
 enum { GROUPS = 8, SPLITS = 5 }; /* sets of passes; ways to split three passes */
 
@@ -18,8 +21,13 @@ static const char *const names[GROUPS] = {
   "", "forward", "backward data", "forward + backward data", "backward weights", "forward + backward weights",
   "backward data + backward weights", "forward + backward data + backward weights"};
 
-/* All verdicts on one group of passes. */
-typedef struct opinion { tare_verdict verdicts[TARE_MOST_CANDIDATES]; int judged, best; } opinion;
+/* All verdicts on one group of passes. Costs: cycles; nanoseconds, if the plan measures. */
+typedef struct opinion {
+  tare_verdict verdicts[TARE_MOST_CANDIDATES];
+  double costs[TARE_MOST_CANDIDATES];
+  unsigned timed; /* a bit for each */
+  int judged, best;
+} opinion;
 
 static int several(int passes) { return (passes & (passes - 1)) != 0; }
 
@@ -37,19 +45,22 @@ static void judge(const tare_conv_plan *plan, const tare_candidate *how, int pas
   }
 }
 
-/* The candidate with the shortest time, -1 if all decline. */
+/* The candidate of the least cost, -1 if all decline. */
 static int shortest(const opinion *o) {
   int best = -1;
   for (int i = 0; tare_candidates[i]; i++)
-    if (o->verdicts[i].cycles >= 0 && (best < 0 || o->verdicts[i].cycles < o->verdicts[best].cycles)) best = i;
+    if (o->verdicts[i].cycles >= 0 && (best < 0 || o->costs[i] < o->costs[best])) best = i;
   return best;
 }
 
-static void form_opinion(const tare_conv_plan *plan, int passes, opinion *o) {
-  for (int i = 0; tare_candidates[i]; i++)
+static void form_opinion(const tare_conv_plan *plan, int passes, int measure, opinion *o) {
+  *o = (opinion){.judged = 1};
+  for (int i = 0; tare_candidates[i]; i++) {
     if (!several(passes) || tare_candidates[i]->joins) judge(plan, tare_candidates[i], passes, &o->verdicts[i]);
-    else o->verdicts[i] = (tare_verdict){.cycles = -1};
-  o->judged = 1;
+    else o->verdicts[i].cycles = -1;
+    o->costs[i] = o->verdicts[i].cycles;
+  }
+  if (measure) o->timed = tare_conv_measure(plan, passes, o->verdicts, o->costs);
   o->best = shortest(o);
 }
 
@@ -60,9 +71,9 @@ static double cost_of(const tare_conv_plan *plan, opinion *opinions, const int *
     int passes = split[i] & plan->options.passes;
     if (!passes) continue;
     opinion *o = &opinions[passes];
-    if (!o->judged) form_opinion(plan, passes, o);
+    if (!o->judged) form_opinion(plan, passes, plan->options.measure, o);
     if (o->best < 0) return -1;
-    sum += o->verdicts[o->best].cycles;
+    sum += o->costs[o->best];
   }
   return sum;
 }
@@ -85,7 +96,9 @@ static void note(tare_text *notes, const opinion *o, int passes, int chosen) {
     const tare_verdict *v = &o->verdicts[i];
     if (several(passes) && v->cycles < 0 && !v->reason[0]) continue; /* was not asked */
     tare_text_add(notes, "%s: %s %s: %s", names[passes], tare_candidates[i]->name, v->cycles < 0 ? "declines" : "accepts", v->reason);
-    if (v->cycles >= 0) tare_text_add(notes, ", about %.4g thousand cycles%s", v->cycles / 1000, chosen && i == o->best ? " (chosen)" : "");
+    if (o->timed >> i & 1) tare_text_add(notes, ", took %.4g ms", o->costs[i] * 1e-6);
+    else if (v->cycles >= 0) tare_text_add(notes, ", about %.4g thousand cycles", v->cycles / 1000);
+    if (v->cycles >= 0 && chosen && i == o->best) tare_text_add(notes, " (chosen)");
     tare_text_add(notes, "\n");
   }
 }
@@ -154,16 +167,69 @@ static void note_all(tare_text *notes, const opinion *opinions, const int *split
   }
 }
 
+/* The next "passes:candidate" of a choice; 0 at its end or where it is none. */
+static int next_group(const char **choice, int *passes, char name[32]) {
+  int used = 0;
+  if (sscanf(*choice, "%d:%31s%n", passes, name, &used) != 2 || *passes < 1 || *passes >= GROUPS) return 0;
+  *choice += used;
+  return 1;
+}
+
+/* The split that wisdom knows, its candidates as the best of their groups: 1; 0 if it knows none that can be done. */
+static int recall(const tare_conv_plan *plan, opinion *opinions, int *split) {
+  char key[TARE_MOST_KEY], choice[TARE_MOST_CHOICE], name[32];
+  const char *at = choice;
+  int covered = 0, passes;
+  if (!plan->options.wisdom || plan->options.candidate) return 0;
+  tare_wisdom_key(plan, key);
+  if (!tare_wisdom_find(plan->options.wisdom, key, choice)) return 0;
+  for (int count = 0; count < TARE_PASSES && next_group(&at, &passes, name); count++) {
+    opinion *o = &opinions[passes];
+    form_opinion(plan, passes, 0, o);
+    o->best = -1;
+    for (int i = 0; tare_candidates[i]; i++)
+      if (strcmp(tare_candidates[i]->name, name) == 0 && o->verdicts[i].cycles >= 0) o->best = i;
+    if (o->best < 0 || covered & passes) return 0;
+    covered |= passes;
+    split[count] = passes;
+  }
+  return covered == plan->options.passes;
+}
+
+static void remember(const tare_conv_plan *plan) {
+  char key[TARE_MOST_KEY], choice[TARE_MOST_CHOICE];
+  size_t length = 0;
+  if (!plan->options.measure || !plan->options.wisdom || plan->options.candidate) return;
+  for (int i = 0; i < plan->group_count; i++)
+    length += (size_t)snprintf(choice + length, sizeof choice - length, "%s%d:%s", i ? " " : "", plan->groups[i].ready.query.passes,
+                               plan->groups[i].ready.how->name);
+  tare_wisdom_key(plan, key);
+  tare_wisdom_add(plan->options.wisdom, key, choice);
+}
+
+/* 1: done as wisdom says. */
+static int choose_by_wisdom(tare_conv_plan *plan, tare_text *notes) {
+  opinion opinions[GROUPS] = {0};
+  int split[TARE_PASSES] = {0}, again;
+  if (!recall(plan, opinions, split)) return 0;
+  if (make_groups(plan, opinions, split, &again, NULL) || again) return drop_groups(plan), 0;
+  tare_text_add(notes, "chosen by wisdom\n");
+  note_all(notes, opinions, split, plan->options.passes);
+  return 1;
+}
+
 tare_status tare_conv_choose(tare_conv_plan *plan, tare_text *notes, tare_error *error) {
   opinion opinions[GROUPS] = {0};
   const int *split;
   tare_status status;
   int again;
+  if (choose_by_wisdom(plan, notes)) return TARE_OK;
   do {
     drop_groups(plan);
     split = cheapest_split(plan, opinions);
     status = make_groups(plan, opinions, split, &again, error);
   } while (!status && again);
+  if (!status) remember(plan);
   note_all(notes, opinions, split, plan->options.passes);
   return status;
 }

@@ -191,7 +191,8 @@ tare_status tare_conv_plan_create(const tare_conv_problem *problem, const tare_c
   plan->kernels = tare_kernels_get(plan->options.precision);
   tare_text notes = {0};
   status = tare_conv_choose(plan, &notes, error);
-  plan->options.candidate = NULL; /* the caller's string */
+  plan->options.candidate = NULL; /* the caller's */
+  plan->options.wisdom = NULL;
   plan->reasons = tare_text_take(&notes);
   if (!status && !plan->reasons) status = tare_fail_memory(error, 1, "a plan");
   if (status) tare_conv_plan_free(plan);

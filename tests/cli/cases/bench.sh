@@ -18,6 +18,17 @@ sed 1d out >b.json
 rows b.json
 tare bench n1c5h8o4k3_edge $small --passes backward_data --candidate reference | numbers | cut -d' ' -f1-8 | sed 's/^!* *tare N.*/first line/'
 tare bench n1c5h8o4k3 $small --passes backward_data --alone --candidate im2col | numbers | sed 's/^!* *tare N.*/first line/'
+# Wisdom: measured once, then known; a damaged file is no obstacle.
+wise() { tare bench n1c5h9o4k3 $small --passes step --alone --reasons --wisdom w "$@" | grep -oE 'took|chosen by wisdom|w: .*|exit .*' | sort -u; }
+wise
+wise --measure
+wise
+wise --measure
+head -n 1 w
+echo damage >>w
+wise
+tare bench n1c5h9o4k3 $small --measure --wisdom nowhere/w
+rm w
 # Mistakes.
 tare bench n1c5h8
 tare bench n1c5h8o4k9
