@@ -73,7 +73,7 @@ class Race:
         for row in rows:
             cell = problem.text, row["pass"], row["engine"]
             self.results.add(cell, {row.get("algorithm", ""): [row["ms"]]})
-            self.results.medians.setdefault(cell, []).append(row["ms_median"])
+            self.results.medians.setdefault(cell, []).append(row.get("ms_median", row["ms"]))
             self.results.extra[cell] = {key: row[key] for key in ("error_rms", "error_max") if key in row}
         for name in passes if why else ():
             self.results.failures[problem.text, name, "tare"] = why

@@ -33,7 +33,7 @@ class LineProcess:
         while b"\n" not in self.rest:
             ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))
             if not ready:
-                raise TooLong(f"over {seconds:.0f} s")
+                raise TooLong(f"over {seconds:g} s")
             piece = os.read(self.process.stdout.fileno(), 1 << 16)
             if not piece:
                 raise EOFError(f"its process ended ({self.process.wait()})")
