@@ -144,13 +144,14 @@ static tare_status run(const tare_ready *r, int passes, const tare_call *call) {
   tare_fft_call c = {.ready = r, .fft = f, .call = call, .passes = passes, .scratch = call->workspace};
   c.sums = c.scratch + f->scratch * (size_t)r->query.threads;
   float *free = c.sums + f->sums_size;
+  size_t means = passes == TARE_BACKWARD_DATA ? 0 : f->means; /* of x, which that pass does not see */
   for (int chunk = 0; c.first < r->query.problem.batch; chunk++, c.first += f->chunk) {
     int left = r->query.problem.batch - c.first;
     c.images = left < f->chunk ? left : f->chunk;
     int kept = tare_fft_is_kept(&c), in_workspace = !kept && f->shape.mode != TARE_FFT_DEPTHWISE && passes != TARE_BACKWARD_DATA;
     c.x = kept ? (float *)call->kept + (size_t)chunk * kept_chunk : in_workspace ? free : NULL;
     c.means = kept ? c.x + tare_aligned(f->x_chunk) : in_workspace ? free + f->x_chunk : free;
-    c.work = kept ? free : free + (in_workspace ? f->x_chunk : 0) + f->means;
+    c.work = kept ? free : free + (in_workspace ? f->x_chunk : 0) + means;
     if (is_dense(f)) tare_fft_dense(&c);
     else tare_fft_point(&c);
   }

@@ -283,6 +283,7 @@ static void joined_passes_agree(void **state) {
   (void)state;
   check_many(4, 40, check_joined, (tare_conv_options){.threads = 1});
   check_many(5, 10, check_joined, (tare_conv_options){.threads = 1, .layout = TARE_NCHW});
+  check_many(6, 10, check_joined, (tare_conv_options){.threads = 1, .flags = TARE_CONV_BRIGHTNESS});
 }
 
 static size_t bytes_of(const tare_conv_plan *plan, tare_precision precision) {
