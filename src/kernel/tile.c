@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "kernel/tile_sizes.h"
 
-/* Each size and how it is split: of several ways the one measured fastest (bench-tile). */
+/* Each size and how it is split. */
 static const struct { int size, odd, even; } splits[] = {
 #define SIZE(odd, even) {(odd) * (even), odd, even},
 #include "kernel/tile_sizes.inc"

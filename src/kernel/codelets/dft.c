@@ -61,17 +61,25 @@ static void prime_factor(codelet *c, int a, int b, int sign, const complex_value
   }
 }
 
-/* n = b n1 + n2, k = k1 + a k2 (Cooley and Tukey 1965). */
+/* Of the numbers modulo `count`, those around 0. */
+static int centred(int n, int count) { return n > count / 2 ? n - count : n; }
+
+/*
+ * n = b n1 + n2, k = k1 + a k2 (Cooley and Tukey 1965). Forward k1, backward n2 is taken around 0: then the transforms for k1 and -k1 of a real line,
+ * or n2 and -n2 of a Hermitian one, are conjugates and found to be so (as in the conjugate pairs of Kamar and Elcherif 1989).
+ */
 static void common_factor(codelet *c, int a, int b, int sign, const complex_value *in, complex_value *out) {
   complex_value row[POINTS], column[POINTS], middle[POINTS][POINTS];
-  for (int n2 = 0; n2 < b; n2++) {
-    for (int n1 = 0; n1 < a; n1++) row[n1] = in[b * n1 + n2];
-    dft(c, a, sign, row, middle[n2]);
+  for (int i = 0; i < b; i++) {
+    const int n2 = sign > 0 ? centred(i, b) : i;
+    for (int n1 = 0; n1 < a; n1++) row[n1] = in[(b * n1 + n2 + a * b) % (a * b)];
+    dft(c, a, sign, row, middle[i]);
   }
-  for (int k1 = 0; k1 < a; k1++) {
-    for (int n2 = 0; n2 < b; n2++) row[n2] = rotate(c, sign, n2 * k1, a * b, middle[n2][k1]);
+  for (int j = 0; j < a; j++) {
+    const int k1 = sign < 0 ? centred(j, a) : j;
+    for (int i = 0; i < b; i++) row[i] = rotate(c, sign, (sign > 0 ? centred(i, b) : i) * k1, a * b, middle[i][j]);
     dft(c, b, sign, row, column);
-    for (int k2 = 0; k2 < b; k2++) out[k1 + a * k2] = column[k2];
+    for (int k2 = 0; k2 < b; k2++) out[(k1 + a * k2 + a * b) % (a * b)] = column[k2];
   }
 }
 
