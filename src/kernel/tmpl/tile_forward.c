@@ -62,43 +62,50 @@ static tare_tile_source around(const tare_tile *tile, const tare_tile_source *fr
 
 static int inside(const tare_tile_source *from, int r) { return r >= from->row0 && r < from->row0 + from->rows; }
 
-/* Row r of a lane's box, the columns of `all` (whole vectors of them), 0 outside of the box; *mean, not yet subtracted, is. */
-static void copy_lane(const tare_tile_source *from, const tare_tile_source *all, int r, float *mean, float *row) {
+/* Row r of a lane's box, the columns of `all` (whole vectors of them), less its mean, 0 outside of the box. */
+static void copy_lane(const tare_tile_source *from, const tare_tile_source *all, int r, float *row) {
   memset(row, 0, (size_t)tile_padded(all->columns, L) * sizeof(float));
-  if (inside(from, r)) {
-    const float *at = from->at + (r - from->row0) * from->row;
-    row += from->column0 - all->column0;
-    for (int j = 0; j < from->columns; j++) row[j] = at[j * from->column] - *mean;
-  }
-  *mean = 0;
+  if (!inside(from, r)) return;
+  const float *at = from->at + (r - from->row0) * from->row;
+  const float mean = from->mean ? *from->mean : 0;
+  row += from->column0 - all->column0;
+  for (int j = 0; j < from->columns; j++) row[j] = at[j * from->column] - mean;
 }
 
-/* A row of all lanes. Lanes whose pixels are side by side are read where they are, in squares of L x L, the last one ending with the row. */
-static void gather_row(tile_scratch s, const tare_tile_source *from, const tare_tile_source *all, int r) {
-  const float *rows[L];
-  float mean[L], *to = s.row + all->column0 * L;
-  for (int l = 0; l < L; l++) {
-    const tare_tile_source *f = &from[l];
-    const int whole = f->column == 1 && f->column0 == all->column0 && f->columns == all->columns && f->columns >= L && inside(f, r);
-    float *copy = s.lanes + l * tile_padded(all->columns, L);
-    mean[l] = f->rows && f->mean ? *f->mean : 0;
-    rows[l] = whole ? f->at + (r - f->row0) * f->row : copy;
-    if (!whole) copy_lane(f, all, r, &mean[l], copy);
-  }
+/* The rows of all lanes at once: squares of L x L, the last one ending with the rows if they are long enough. */
+static void transpose_row(const float *const rows[L], const tare_tile_source *all, V mean, float *to) {
   for (int j = 0; j < all->columns; j += L) {
     const int at = all->columns >= L ? at_most(j, all->columns - L) : 0;
-    transpose_lanes(rows, at, LOAD(mean), to + at * L);
+    transpose_lanes(rows, at, mean, to + (all->column0 + at) * L);
   }
+}
+
+/* Boxes of one geometry with neighbouring pixels: their rows are read where they are. */
+static int regular(const tare_tile_source *from, const tare_tile_source *all) {
+  int like = all->columns >= L;
+  for (int l = 0; l < L; l++)
+    like &= from[l].column == 1 && from[l].columns == all->columns && from[l].rows == all->rows && from[l].row0 == all->row0 &&
+            from[l].column0 == all->column0;
+  return like;
 }
 
 void NAME(forward_each)(const tare_tile *tile, const tare_tile_source *from, float *spectrum, size_t stride, size_t imaginary, float *scratch) {
   const tile_scratch s = tile_scratch_at(tile, scratch);
   const tare_tile_source all = around(tile, from);
+  const int direct = regular(from, &all);
+  const float *rows[L];
+  float mean[L] = {0};
+  for (int l = 0; l < L; l++) {
+    rows[l] = direct ? from[l].at : s.lanes + l * tile_padded(all.columns, L);
+    if (direct && from[l].mean) mean[l] = *from[l].mean;
+  }
   clear_rows(s, tile->size / 2 + 1, all.row0);
   memset(s.row, 0, (size_t)all.column0 * sizeof(V));
-  for (int r = 0; r < all.rows; r++) {
-    gather_row(s, from, &all, all.row0 + r);
-    NAME(forward_real)(tile, (tile_line){s.row, s.row, L}, all.column0 + all.columns, tile_row(s, all.row0 + r), s.buffer);
+  for (int r = all.row0; r < all.row0 + all.rows; r++) {
+    for (int l = 0; !direct && l < L; l++) copy_lane(&from[l], &all, r, s.lanes + l * tile_padded(all.columns, L));
+    transpose_row(rows, &all, LOAD(mean), s.row);
+    NAME(forward_real)(tile, (tile_line){s.row, s.row, L}, all.column0 + all.columns, tile_row(s, r), s.buffer);
+    for (int l = 0; direct && l < L; l++) rows[l] += from[l].row;
   }
   forward_columns(tile, s, all.row0 + all.rows, spectrum, (ptrdiff_t)stride, imaginary);
 }
