@@ -9,7 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/alloc.h"
 #include "base/rng.h"
 #include "conv/measure.h"
 

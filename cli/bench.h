@@ -57,12 +57,16 @@ tare_status bench_engine_tare(const bench_data *data, const tare_conv_options *o
                               tare_error *error);
 tare_status bench_engine_onednn(const bench_data *data, tare_pass pass, int threads, int blocked, bench_engine *out, tare_error *error);
 void bench_engine_free(bench_engine *engine);
+/* TARE_CPU lowers what our kernels may use; this does the same to oneDNN, unless its own variable is set. Before its first use. */
+void bench_lower_onednn(void);
 
 /* Pins this thread, the pool's and OpenMP's, each to a core of its own; nothing where there are too few. */
 void bench_pin(int threads, tare_pool *pool);
 /* Times all in turns, each until it has run often and long enough, at most `seconds`. */
 void bench_race(bench_engine *engines, int count, double seconds);
 double bench_median(bench_times *times);
+/* Says so if other work takes more than a little of the processors; looks for 0.2 s, unless `seconds` for each engine are hardly any. */
+void bench_warn_if_busy(double seconds);
 
 /* bench_report.c: what one row of the report is: a pass or the step, by all engines. */
 typedef struct bench_cell { int there; char algorithm[300]; double best, median; bench_error error; int runs; } bench_cell;

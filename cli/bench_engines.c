@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/cpu.h"
 #include "base/error.h"
 #include "onednn/onednn.h"
 
@@ -30,6 +31,11 @@ static tare_status no_memory(tare_error *error) { return tare_fail(error, TARE_E
 void bench_engine_free(bench_engine *e) {
   if (e->free) e->free(e->own);
   e->free = NULL;
+}
+
+void bench_lower_onednn(void) {
+  static const char *const names[TARE_LEVELS] = {"SSE41", "AVX2", "AVX512_CORE"};
+  if (getenv("TARE_CPU")) setenv("ONEDNN_MAX_CPU_ISA", names[tare_cpu()], 0);
 }
 
 /* Ours. */

@@ -15,6 +15,8 @@
 #define TURN 0.02   /* seconds */
 #define PAUSE 0.006 /* GCC's OpenMP spins 300,000 times: 4 ms here */
 #define ENOUGH 0.2  /* of the time there is, in timed runs */
+#define BUSY 0.1     /* a share of the processors that makes times doubtful */
+#define TRIFLING 0.1 /* seconds: who gives less does not want to know */
 enum { LEAST_RUNS = 5, MOST_CORES = 256 };
 
 static double now(void) {
@@ -71,6 +73,31 @@ static int compare(const void *a, const void *b) {
 double bench_median(bench_times *t) {
   qsort(t->runs, (size_t)t->count, sizeof *t->runs, compare);
   return t->count ? (t->runs[(t->count - 1) / 2] + t->runs[t->count / 2]) / 2 : 0;
+}
+
+/* Time slices of all processors: spent on work, and in all (proc(5)). */
+static int read_slices(double *busy, double *all) {
+  unsigned long long t[8] = {0}; /* user, nice, system, idle, waiting for input, two kinds of interrupts, stolen */
+  FILE *file = fopen("/proc/stat", "r");
+  int count = file ? fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]) : 0;
+  if (file) fclose(file);
+  *all = 0;
+  for (int i = 0; i < 8; i++) *all += (double)t[i];
+  *busy = *all - (double)t[3] - (double)t[4];
+  return count >= 5;
+}
+
+/* The share of the processors' time that other work takes now; 0 where the system does not say. */
+static double other_work(void) {
+  double busy[2], all[2];
+  if (!read_slices(&busy[0], &all[0])) return 0;
+  nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+  return read_slices(&busy[1], &all[1]) && all[1] > all[0] ? (busy[1] - busy[0]) / (all[1] - all[0]) : 0;
+}
+
+void bench_warn_if_busy(double seconds) {
+  double busy = seconds < TRIFLING ? 0 : other_work();
+  if (busy > BUSY) cli_say("other work keeps the processors busy (%.0f %%): these times are provisional", busy * 100);
 }
 
 typedef struct pinning { cpu_set_t allowed; atomic_int arrived; int threads; } pinning;

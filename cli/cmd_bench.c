@@ -16,7 +16,6 @@
 static const struct { const char *name; int bit; } passes[BENCH_ROWS] = {
   {"forward", TARE_FORWARD}, {"backward_data", TARE_BACKWARD_DATA}, {"backward_weights", TARE_BACKWARD_WEIGHTS}, {"step", BENCH_STEP}};
 enum { ALL_PASSES = 7, EVERYTHING = 15, FIRST_LAYER = 4 /* channels: images, whose gradient nobody needs */ };
-
 typedef struct bench {
   const cli_args *args;
   const char **problems; /* on the heap, each too */
@@ -255,6 +254,7 @@ static int run(bench *b) {
   tare_error error;
   char onednn[40];
   if (tare_pool_create(b->threads, &b->pool, &error)) return cli_report(&error);
+  bench_warn_if_busy(b->args->value[CLI_SECONDS].number);
   bench_pin(b->threads, b->pool);
   tare_cpu_model(b->cpu, sizeof b->cpu);
   tare_onednn_version(onednn, sizeof onednn);
@@ -270,17 +270,11 @@ static int run(bench *b) {
   return code;
 }
 
-/* TARE_CPU lowers what our kernels may use; oneDNN's then too, unless its own variable is set. */
-static void lower_onednn(void) {
-  static const char *const names[TARE_LEVELS] = {"SSE41", "AVX2", "AVX512_CORE"};
-  if (getenv("TARE_CPU")) setenv("ONEDNN_MAX_CPU_ISA", names[tare_cpu()], 0);
-}
-
 int cmd_bench(const cli_args *args) {
   bench b = {.args = args, .threads = cli_threads(args), .file = stdout};
   if (args->value[CLI_LIST].given) return list(args);
   if (cli_to_stdout(args)) b.file = cli_quiet() ? NULL : stderr;
-  lower_onednn();
+  bench_lower_onednn();
   int code = collect(&b);
   if (!code) code = load_wisdom(&b);
   if (!code) {
