@@ -226,7 +226,7 @@ static void nonsense_is_passed_over(void **state) {
   static const char *const choices[] = {
     "", "7", "7:", ":fft", "x:fft", "7:nosuch", "1:reference", "1:reference 2:reference", "1:reference 1:reference 4:reference", "7:reference",
     "1:reference 6:reference", "1:reference 2:im2col 4:reference", "0:reference", "9:reference", "-1:reference", "1:reference 2:reference 4:reference4",
-    "1:reference 2:reference 4:referencereferencereferencereferencereference"};
+    "3:fft 6:fft", "7:fft 1:reference", "1:reference 2:reference 4:referencereferencereferencereferencereference"};
   char key[TARE_MOST_KEY];
   tare_conv_options plain = {0};
   tare_conv_plan *model = plan_of(problem, &plain);
