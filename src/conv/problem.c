@@ -216,7 +216,7 @@ static void add_letter(const tare_conv_problem *p, const struct letter *l, char 
   for (int i = AXES - axes; l->axes && i < AXES; i++) same &= v[order[i]] == v[first];
   if (l->letter == 'z') needed = axes == 3;
   if (l->letter == 'h') needed = axes > 1;
-  if (l->letter == 'w') needed = axes == 1 || p->size[0] != p->size[1];
+  if (l->letter == 'w') needed = p->size[0] != p->size[1];
   if (!needed && same) return;
   add(buffer, size, used, "%c", l->letter);
   add(buffer, size, used, "%d", v[first]);

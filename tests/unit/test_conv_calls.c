@@ -11,9 +11,10 @@
 
 #include <tare/pool.h>
 
+#include "conv/plan.h"
 #include "conv_example.h"
 
-enum { ALL = TARE_FORWARD | TARE_BACKWARD_DATA | TARE_BACKWARD_WEIGHTS, MOST_CANDIDATES = 32, THREADS = 4 };
+enum { THREADS = 4 };
 
 /* How the calls of a plan are made. */
 typedef struct way {
@@ -186,7 +187,7 @@ enum { CHOSEN = sizeof chosen / sizeof *chosen };
 static void check_many(uint64_t seed, int more, check *test, tare_conv_options options) {
   tare_rng rng;
   tare_rng_init(&rng, seed, 0);
-  int done[MOST_CANDIDATES] = {0};
+  int done[TARE_MOST_CANDIDATES] = {0};
   tare_pool *pools[THREADS + 1] = {NULL};
   for (int i = 1; i <= THREADS; i++) assert_int_equal(tare_pool_create(i, &pools[i], NULL), TARE_OK);
   for (int i = 0; i < CHOSEN + more; i++) {
@@ -198,7 +199,7 @@ static void check_many(uint64_t seed, int more, check *test, tare_conv_options o
     if (i % 5 == 0) {
       tare_conv_options wide = options;
       wide.precision = TARE_F64;
-      check_each(&rng, &e, test, wide, pools, (int[MOST_CANDIDATES]){0});
+      check_each(&rng, &e, test, wide, pools, (int[TARE_MOST_CANDIDATES]){0});
     }
     example_free(&e);
   }
@@ -340,6 +341,58 @@ static void a_larger_batch_has_more_parts(void **state) {
     }
 }
 
+/* Under a limit the copies of nchw need parts: what each keeps is its own. */
+static void parts_keep_their_own(void **state) {
+  (void)state;
+  tare_rng rng;
+  tare_conv_problem p;
+  tare_rng_init(&rng, 9, 0);
+  assert_int_equal(tare_conv_problem_parse("n32c1h9o32k5p2", &p, NULL), TARE_OK);
+  struct example e = example_of(&rng, p);
+  tare_conv_options options = {.layout = TARE_NCHW, .candidate = "fft", .passes = TARE_FORWARD | TARE_BACKWARD_WEIGHTS};
+  tare_conv_plan *plan = plan_of(&p, &options, 1);
+  const size_t taken = bytes_of(plan, TARE_F32);
+  tare_conv_plan_free(plan);
+  int several = 0;
+  for (int i = 20; i > 0; i--) {
+    options.workspace_limit = taken / 20 * (size_t)i;
+    plan = plan_of(&p, &options, 0);
+    if (!plan) continue;
+    for (int g = 0; g < plan->group_count; g++) several += plan->groups[g].ready.kept && plan->groups[g].parts > 1;
+    results r = run(&e, plan, &options, &(way){.passes = options.passes, .keep = 1});
+    agree(&e, plan, &options, &(way){.passes = options.passes}, &r);
+    results_free(&r);
+    tare_conv_plan_free(plan);
+  }
+  assert_true(several > 0);
+  example_free(&e);
+}
+
+/* Planned only: splits of the passes in which one group keeps something and others need workspace. */
+static void limits_hold_for_all_groups_together(void **state) {
+  (void)state;
+  tare_rng rng;
+  tare_rng_init(&rng, 10, 0);
+  int made = 0, mixed = 0;
+  for (int i = 0; i < 150; i++) {
+    tare_conv_problem p = random_problem(&rng, 2e7);
+    tare_conv_options options = {.threads = 2, .flags = i % 2 ? TARE_CONV_SHARED : 0, .layout = i % 3 ? TARE_NHWC : TARE_NCHW};
+    tare_conv_plan *plan = plan_of(&p, &options, 1);
+    const size_t taken = bytes_of(plan, TARE_F32);
+    mixed += plan->kept_size && plan->group_count > 1;
+    tare_conv_plan_free(plan);
+    for (int j = 0; j < 8 && taken > 64; j++) {
+      options.workspace_limit = j ? taken - taken / 8 * (size_t)j : taken - 1;
+      plan = plan_of(&p, &options, 0);
+      if (!plan) continue;
+      made++;
+      assert_true(bytes_of(plan, TARE_F32) <= options.workspace_limit);
+      tare_conv_plan_free(plan);
+    }
+  }
+  assert_true(made > 300 && mixed > 0);
+}
+
 /* Callers at once, each with its own arrays and pool. */
 enum { CALLERS = 3, CALLS = 9 };
 typedef struct crowd {
@@ -399,6 +452,8 @@ int main(void) {
     cmocka_unit_test(joined_passes_agree),
     cmocka_unit_test(limits_are_kept),
     cmocka_unit_test(a_larger_batch_has_more_parts),
+    cmocka_unit_test(parts_keep_their_own),
+    cmocka_unit_test(limits_hold_for_all_groups_together),
     cmocka_unit_test(callers_share_a_plan),
     cmocka_unit_test(passes_that_a_plan_lacks_are_refused),
   };

@@ -90,8 +90,9 @@ static void check_patches(tare_rng *rng, const tare_kernels *k) {
 }
 
 static void check_transpose(tare_rng *rng, const tare_kernels *k) {
-  int most = draw(rng, 0, 1) ? 9 : 70, long_one = draw(rng, 0, 5) ? most : 300;
-  size_t blocks = (size_t)draw(rng, 0, 3), rows = (size_t)draw(rng, 1, most), columns = (size_t)draw(rng, 1, long_one);
+  static const int most[] = {4, 9, 33, 70};
+  size_t blocks = (size_t)draw(rng, 0, 3), rows = (size_t)draw(rng, 1, most[draw(rng, 0, 3)]);
+  size_t columns = (size_t)draw(rng, 1, draw(rng, 0, 5) ? 40 : 300);
   if (draw(rng, 0, 1)) {
     size_t other = rows;
     rows = columns;
