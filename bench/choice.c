@@ -61,13 +61,17 @@ static void add_plan(tare_conv_plan *plan, tare_pool *pool, tare_trial **trials,
   ++*count;
 }
 
-/* "fft, fft, im2col" of the passes. */
+/* "onednn (jit:avx512_core), fft (tiles of 40)": the passes' ways, where they differ from the one before. */
 static void describe(const tare_conv_plan *plan, char *text, size_t size) {
+  char last[150] = "", way[150];
   text[0] = 0;
   for (int i = 0; i < TARE_PASSES; i++) {
     const char *name = tare_conv_plan_candidate(plan, tare_pass_bits[i]);
     size_t length = strlen(text);
-    if (name) snprintf(text + length, size - length, "%s%s (%s)", length ? ", " : "", name, tare_conv_plan_algorithm(plan, tare_pass_bits[i]));
+    if (!name) continue;
+    snprintf(way, sizeof way, "%s (%s)", name, tare_conv_plan_algorithm(plan, tare_pass_bits[i]));
+    if (strcmp(way, last) != 0) snprintf(text + length, size - length, "%s%s", length ? ", " : "", way);
+    memcpy(last, way, sizeof last);
   }
 }
 
