@@ -29,6 +29,11 @@ tare_tile tare_tile_describe(int size);
 /* The tile of a size of the list, its tables included; freed with tare_free in one piece. */
 tare_status tare_tile_create(int size, tare_tile **out, tare_error *error);
 
+/* The columns of a half-transformed tile: T/2 + 1, in an order of the tile's own; two of them have T/2 + 1 frequencies, the others T. */
+static inline int tile_column_frequencies(const tare_tile *tile, int column) {
+  return column == 0 || column == tile->even / 2 ? tile->size / 2 + 1 : tile->size;
+}
+
 /* What a forward transform reads: a box of the tile; the rest of the tile is 0. Columns are `column` floats apart, lanes 1 float. */
 typedef struct tare_tile_source {
   const float *at;        /* first lane of the pixel at (row0, column0) of the tile */

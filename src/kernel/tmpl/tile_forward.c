@@ -26,8 +26,7 @@ static void forward_columns(const tare_tile *tile, tile_scratch s, int end, floa
   }
 }
 
-void NAME(forward)(const tare_tile *tile, const tare_tile_source *from, float *spectrum, size_t stride, size_t imaginary, float *scratch) {
-  const tile_scratch s = tile_scratch_at(tile, scratch);
+static void rows_of(const tare_tile *tile, const tare_tile_source *from, tile_scratch s) {
   const int direct = from->column0 == 0 && from->lanes == L && !from->mean;
   const V mean = from->mean ? load_lanes(from->mean, from->lanes) : (V){0};
   clear_rows(s, tile->size / 2 + 1, from->row0);
@@ -40,6 +39,26 @@ void NAME(forward)(const tare_tile *tile, const tare_tile_source *from, float *s
     }
     NAME(forward_real)(tile, in, from->column0 + from->columns, tile_row(s, from->row0 + r), s.buffer);
   }
+}
+
+void NAME(forward_rows)(const tare_tile *tile, const tare_tile_source *from, float *half, size_t pitch, float *scratch) {
+  tile_scratch s = tile_scratch_at(tile, scratch);
+  s.columns = half;
+  s.pitch = (ptrdiff_t)pitch;
+  rows_of(tile, from, s);
+}
+
+void NAME(forward_column)(const tare_tile *tile, int column, const float *half, int rows, float *spectrum, size_t stride, size_t imaginary,
+                          float *scratch) {
+  float *at = (float *)half; /* only read */
+  (tile_column_frequencies(tile, column) == tile->size ? NAME(forward_complex) : NAME(forward_real))(
+    tile, (tile_line){at, at + L, 2 * L}, rows, (tile_line){spectrum, spectrum + imaginary, (ptrdiff_t)stride},
+    tile_scratch_at(tile, scratch).buffer);
+}
+
+void NAME(forward)(const tare_tile *tile, const tare_tile_source *from, float *spectrum, size_t stride, size_t imaginary, float *scratch) {
+  const tile_scratch s = tile_scratch_at(tile, scratch);
+  rows_of(tile, from, s);
   forward_columns(tile, s, from->row0 + from->rows, spectrum, (ptrdiff_t)stride, imaginary);
 }
 

@@ -43,9 +43,4 @@ static inline void fetch_column(const float *at, ptrdiff_t stride, size_t imagin
   }
 }
 
-/* Frequencies of column c: the real columns 0 and even/2 have T/2 + 1, the others T. */
-static inline int tile_column_frequencies(const tare_tile *tile, int c) {
-  return c == 0 || c == tile->even / 2 ? tile->size / 2 + 1 : tile->size;
-}
-
 #endif
