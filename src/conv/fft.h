@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The candidate fft: passes as products of the spectra of overlapping tiles. doc/engine.md has the algorithm. fft.c is
- * the candidate, fft_shape.c chooses how it is done and what that costs, fft_weights.c the filters' spectra, fft_dense.c and
+ * the candidate, fft_shape.c chooses how it is done and what that costs, fft_sizes.c its memory, fft_weights.c the filters' spectra, fft_dense.c and
  * fft_point.c the passes.
  */
 #ifndef TARE_CONV_FFT_H
@@ -39,9 +39,11 @@ typedef struct tare_fft {
   tare_tile *tile;
   const tare_tile_kernels *kernels;
   int chunk;                        /* images at a time */
-  size_t x_stride, y_stride;        /* dense: from a frequency of a chunk to the next; others: a tile's spectrum */
+  int batch;                        /* dense: tiles of a column at a time */
+  int x_rows, y_rows;               /* dense: of a half-transformed tile */
+  size_t x_stride, y_stride;        /* dense: from a column of a chunk to the next; others: a tile's spectrum */
   size_t w_stride[2];               /* dense: the same of the filters, [0] for forward, [1] for backward */
-  size_t x_chunk, y_chunk;          /* spectra of a chunk */
+  size_t x_chunk, y_chunk;          /* half-transformed tiles, or spectra, of a chunk */
   size_t w_size[2], sums;           /* prepared: spectra for forward, for backward data (0: not needed), sums of the filters (doubles) */
   size_t means;                     /* of a chunk's tiles; 0: brightness stays on */
   size_t scratch;                   /* of a worker */
@@ -54,6 +56,12 @@ int tare_fft_shape_of(const tare_conv_problem *p, tare_fft_mode mode, int lanes,
 tare_fft_span tare_fft_span_of(const tare_fft_axis *axis, int size, int tile);
 /* The cheapest shape for a query, and its cycles; below 0: none. */
 double tare_fft_choose(const tare_query *query, tare_fft_shape *out);
+
+/* fft_sizes.c: all sizes of a shape; and floats rounded up to an odd number of cache lines, so that the same place of all lines does not
+   fall into a few sets of the cache. */
+tare_status tare_fft_set_sizes(tare_fft *fft, tare_ready *ready, tare_error *error);
+size_t tare_fft_pitch(size_t floats);
+size_t tare_fft_transform_scratch(const tare_fft *fft);
 
 /* fft_weights.c */
 tare_status tare_fft_prepare(const tare_ready *ready, const void *weights, void *prepared, void *workspace, tare_pool *pool);

@@ -1,185 +1,324 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dense convolutions: the spectra of a chunk stand by frequency, [frequency][group][tile][re of all channels, im], so that each frequency is a
- * complex matrix product. Y = X conj(W), dX = dY W, dW = the sum over tiles of conj(dY) X.
+ * Dense convolutions. Only half-transformed tiles (rows done) stand in memory, column by column. A job takes one column: it transforms
+ * the column of all tiles and filters, multiplies, a complex matrix product a frequency, and transforms the column
+ * back, all in its core's cache. Y = X conj(W), dX = dY W, dW = the sum over tiles of conj(dY) X.
  */
 #include "conv/fft.h"
 
-enum { FREQUENCIES = 16 }; /* of a job of products */
+enum { LINE = 16 };  /* floats of a cache line */
+enum { AHEAD = 1 };  /* tiles or filters that are fetched ahead of the one at hand */
 
-/* One stage of a chunk: transforms of the images (lanes are inputs) or of the outputs (lanes are outputs). */
-typedef struct stage {
-  const tare_fft_call *c;
-  float *spectra, *y, *dy, *dx;
-} stage;
+/* A chunk's half-transformed images, outputs (or their gradients), and gradients of images. */
+typedef struct stage { const tare_fft_call *c; float *x, *y, *dx; } stage;
 
 static size_t padded(const tare_fft_shape *s, int blocks) { return (size_t)blocks * (size_t)s->lanes; }
+static int all_tiles(const tare_fft_call *c) { return c->images * c->fft->shape.tiles; }
 
-/* Where a tile's lanes begin among the spectra of a frequency. */
-static size_t place(const tare_fft_call *c, int group, int tile, int blocks, int block) {
-  const tare_fft_shape *s = &c->fft->shape;
-  return (size_t)(group * c->images * s->tiles + tile) * 2 * padded(s, blocks) + (size_t)(block * s->lanes);
+/* Where a tile's block of lanes begins in a column: [group][tile][block][row][re, im][lane]. */
+static size_t place(const tare_fft_call *c, int group, int tile, int blocks, int block, int rows) {
+  return ((size_t)(group * all_tiles(c) + tile) * (size_t)blocks + (size_t)block) * (size_t)rows * 2 * (size_t)c->fft->shape.lanes;
 }
 
-typedef struct unit { int tile, image, group, block; } unit; /* tile: of the image */
+static size_t place_x(const tare_fft_call *c, int group, int tile, int block) {
+  return place(c, group, tile, c->fft->shape.in_blocks, block, c->fft->x_rows);
+}
+static size_t place_y(const tare_fft_call *c, int group, int tile, int block) {
+  return place(c, group, tile, c->fft->shape.out_blocks, block, c->fft->y_rows);
+}
+
+/* A filter's: [group][outer channel][block of inner channels][row][re, im][lane]. */
+static size_t place_w(const tare_fft *f, int group, int outers, int outer, int blocks, int block) {
+  return ((size_t)(group * outers + outer) * (size_t)blocks + (size_t)block) * (size_t)f->shape.axes[0].kernel * 2 * (size_t)f->shape.lanes;
+}
+
+static tare_fft_span rows_of(const tare_fft *f, int tile) {
+  return tare_fft_span_of(&f->shape.axes[0], f->shape.size, tile % f->shape.tiles / f->shape.axes[1].tiles);
+}
 
 /* Jobs over tiles x groups x blocks of lanes. */
-static unit unit_of(const tare_fft_shape *s, int job, int blocks) {
-  int tile = job / (s->groups * blocks);
-  return (unit){tile % s->tiles, tile / s->tiles, job / blocks % s->groups, job % blocks};
+typedef struct unit { int tile, image, of_image, group, block, channel, lanes; } unit;
+
+static unit unit_of(const tare_fft *f, int job, int blocks, int channels) {
+  const tare_fft_shape *s = &f->shape;
+  unit u = {.tile = job / (s->groups * blocks), .group = job / blocks % s->groups, .block = job % blocks};
+  u.image = u.tile / s->tiles;
+  u.of_image = u.tile % s->tiles;
+  u.channel = u.group * channels + u.block * s->lanes;
+  u.lanes = tare_fft_lanes_of(f, channels, u.block);
+  return u;
 }
 
-static void image_to_spectrum(void *user, int job, int worker) {
+static float *scratch_of(const tare_fft_call *c, int worker) { return c->scratch + c->fft->scratch * (size_t)worker; }
+
+static void image_rows(void *user, int job, int worker) {
   const stage *w = user;
   const tare_fft_call *c = w->c;
   const tare_fft *f = c->fft;
-  unit u = unit_of(&f->shape, job, f->shape.in_blocks);
-  int tile = u.image * f->shape.tiles + u.tile;
-  tare_tile_source from = tare_fft_image_tile(c, u.image, u.tile, u.group * f->shape.inputs + u.block * f->shape.lanes,
-                                              tare_fft_lanes_of(f, f->shape.inputs, u.block));
+  unit u = unit_of(f, job, f->shape.in_blocks, f->shape.inputs);
+  tare_tile_source from = tare_fft_image_tile(c, u.image, u.of_image, u.channel, u.lanes);
   if (f->means)
-    from.mean = c->means + (size_t)(tile * f->shape.groups + u.group) * padded(&f->shape, f->shape.in_blocks) + u.block * f->shape.lanes;
-  f->kernels->forward(f->tile, &from, w->spectra + place(c, u.group, tile, f->shape.in_blocks, u.block), f->x_stride,
-                      padded(&f->shape, f->shape.in_blocks), c->scratch + f->scratch * (size_t)worker);
+    from.mean = c->means + (size_t)(u.tile * f->shape.groups + u.group) * padded(&f->shape, f->shape.in_blocks) + u.block * f->shape.lanes;
+  f->kernels->forward_rows(f->tile, &from, w->x + place_x(c, u.group, u.tile, u.block), f->x_stride, scratch_of(c, worker));
 }
 
-static void gradient_to_spectrum(void *user, int job, int worker) {
+static void gradient_rows(void *user, int job, int worker) {
   const stage *w = user;
   const tare_fft_call *c = w->c;
   const tare_fft *f = c->fft;
-  unit u = unit_of(&f->shape, job, f->shape.out_blocks);
-  int tile = u.image * f->shape.tiles + u.tile;
-  tare_tile_source from = tare_fft_gradient_tile(c, u.image, u.tile, u.group * f->shape.outputs + u.block * f->shape.lanes,
-                                                 tare_fft_lanes_of(f, f->shape.outputs, u.block));
-  f->kernels->forward(f->tile, &from, w->dy + place(c, u.group, tile, f->shape.out_blocks, u.block), f->y_stride,
-                      padded(&f->shape, f->shape.out_blocks), c->scratch + f->scratch * (size_t)worker);
+  unit u = unit_of(f, job, f->shape.out_blocks, f->shape.outputs);
+  tare_tile_source from = tare_fft_gradient_tile(c, u.image, u.of_image, u.channel, u.lanes);
+  f->kernels->forward_rows(f->tile, &from, w->y + place_y(c, u.group, u.tile, u.block), f->y_stride, scratch_of(c, worker));
 }
 
-static void spectrum_to_output(void *user, int job, int worker) {
+static void output_rows(void *user, int job, int worker) {
   const stage *w = user;
   const tare_fft_call *c = w->c;
   const tare_fft *f = c->fft;
-  unit u = unit_of(&f->shape, job, f->shape.out_blocks);
-  int tile = u.image * f->shape.tiles + u.tile;
-  tare_tile_target to = tare_fft_output_tile(c, u.image, u.tile, u.group * f->shape.outputs + u.block * f->shape.lanes,
-                                             tare_fft_lanes_of(f, f->shape.outputs, u.block));
-  f->kernels->inverse(f->tile, w->y + place(c, u.group, tile, f->shape.out_blocks, u.block), f->y_stride,
-                      padded(&f->shape, f->shape.out_blocks), &to, c->scratch + f->scratch * (size_t)worker);
+  unit u = unit_of(f, job, f->shape.out_blocks, f->shape.outputs);
+  tare_tile_target to = tare_fft_output_tile(c, u.image, u.of_image, u.channel, u.lanes);
+  f->kernels->inverse_rows(f->tile, w->y + place_y(c, u.group, u.tile, u.block), f->y_stride, &to, scratch_of(c, worker));
 }
 
 /* The tiles of an image overlap: one job does them all, one after the other. */
-static void spectra_to_images(void *user, int job, int worker) {
+static void image_gradient_rows(void *user, int job, int worker) {
   const stage *w = user;
   const tare_fft_call *c = w->c;
   const tare_fft *f = c->fft;
-  int block = job % f->shape.in_blocks, group = job / f->shape.in_blocks % f->shape.groups, image = job / f->shape.in_blocks / f->shape.groups;
-  for (int tile = 0; tile < f->shape.tiles; tile++) {
-    tare_tile_target to = tare_fft_input_tile(c, image, tile, group * f->shape.inputs + block * f->shape.lanes,
-                                              tare_fft_lanes_of(f, f->shape.inputs, block));
-    f->kernels->inverse(f->tile, w->dx + place(c, group, image * f->shape.tiles + tile, f->shape.in_blocks, block), f->x_stride,
-                        padded(&f->shape, f->shape.in_blocks), &to, c->scratch + f->scratch * (size_t)worker);
+  const tare_fft_shape *s = &f->shape;
+  int block = job % s->in_blocks, group = job / s->in_blocks % s->groups, image = job / s->in_blocks / s->groups;
+  for (int i = 0; i < s->tiles; i++) {
+    tare_tile_target to =
+      tare_fft_input_tile(c, image, i, group * s->inputs + block * s->lanes, tare_fft_lanes_of(f, s->inputs, block));
+    f->kernels->inverse_rows(f->tile, w->dx + place_x(c, group, image * s->tiles + i, block), f->x_stride, &to, scratch_of(c, worker));
   }
 }
 
-/* What every pixel of a tile's output gets is added to frequency 0: the bias, and the brightness taken off times the filter's sum. */
-static void add_constants(const tare_fft_call *c, int group, float *y) {
+/* The spectra of one column in a worker's memory: [frequency][tile or outer channel][re of all lanes, im]. */
+typedef struct column {
+  const stage *w;
+  int column, group, frequencies;
+  int first, tiles;        /* the batch of tiles at hand */
+  size_t in, out;          /* padded channels */
+  size_t xs, ys, ws;       /* from a frequency to the next */
+  float *scratch, *x, *y, *dx, *filters, *gradients;
+} column;
+
+static column column_of(const stage *w, int job, int worker) {
+  const tare_fft *f = w->c->fft;
+  const tare_fft_shape *s = &f->shape;
+  column k = {.w = w, .column = job / s->groups, .group = job % s->groups, .in = padded(s, s->in_blocks), .out = padded(s, s->out_blocks)};
+  int forward = w->c->passes & TARE_FORWARD;
+  k.frequencies = tile_column_frequencies(f->tile, k.column);
+  k.xs = tare_fft_pitch(2 * (size_t)f->batch * k.in);
+  k.ys = tare_fft_pitch(2 * (size_t)f->batch * k.out);
+  k.ws = tare_fft_pitch(2 * (size_t)(forward ? s->inputs : s->outputs) * (forward ? k.out : k.in));
+  k.scratch = scratch_of(w->c, worker);
+  k.x = k.scratch + tare_fft_transform_scratch(f);
+  k.y = k.x + (size_t)s->size * k.xs;
+  k.dx = k.y + (size_t)s->size * k.ys;
+  k.filters = k.dx + (forward ? 0 : (size_t)s->size * k.xs);
+  k.gradients = k.filters + (size_t)s->size * k.ws;
+  return k;
+}
+
+/* A half-transformed tile's column is read in strides, too fast for the hardware to guess: the next one is fetched meanwhile. */
+static void fetch(const float *at, int rows, int lanes) {
+  for (int i = 0; i < rows * 2 * lanes; i += LINE) __builtin_prefetch(at + i);
+}
+
+static void filters_column(const column *k, const float *half, size_t pitch, int outers, int blocks) {
+  const tare_fft *f = k->w->c->fft;
+  int rows = f->shape.axes[0].kernel, lanes = f->shape.lanes;
+  size_t all = (size_t)(blocks * lanes);
+  half += (size_t)k->column * pitch;
+  for (int outer = 0; outer < outers; outer++)
+    for (int b = 0; b < blocks; b++) {
+      const float *from = half + place_w(f, k->group, outers, outer, blocks, b);
+      fetch(from + (size_t)(AHEAD * rows * 2 * lanes), rows, lanes);
+      f->kernels->forward_column(f->tile, k->column, from, rows, k->filters + (size_t)outer * 2 * all + (size_t)(b * lanes), k->ws, all,
+                                 k->scratch);
+    }
+}
+
+static void images_column(const column *k) {
+  const tare_fft *f = k->w->c->fft;
+  int rows = f->x_rows, lanes = f->shape.lanes;
+  for (int t = 0; t < k->tiles; t++)
+    for (int b = 0; b < f->shape.in_blocks; b++) {
+      const float *half = k->w->x + (size_t)k->column * f->x_stride + place_x(k->w->c, k->group, k->first + t, b);
+      fetch(half + (size_t)(AHEAD * rows * 2 * lanes), rows, lanes);
+      f->kernels->forward_column(f->tile, k->column, half, rows_of(f, k->first + t).end, k->x + (size_t)t * 2 * k->in + (size_t)(b * lanes),
+                                 k->xs, k->in, k->scratch);
+    }
+}
+
+static void gradients_column(const column *k) {
+  const tare_fft *f = k->w->c->fft;
+  int rows = f->y_rows, lanes = f->shape.lanes;
+  for (int t = 0; t < k->tiles; t++)
+    for (int b = 0; b < f->shape.out_blocks; b++) {
+      const float *half = k->w->y + (size_t)k->column * f->y_stride + place_y(k->w->c, k->group, k->first + t, b);
+      fetch(half + (size_t)(AHEAD * rows * 2 * lanes), rows, lanes);
+      f->kernels->forward_column(f->tile, k->column, half, rows_of(f, k->first + t).outputs,
+                                 k->y + (size_t)t * 2 * k->out + (size_t)(b * lanes), k->ys, k->out, k->scratch);
+    }
+}
+
+static void outputs_back(const column *k) {
+  const tare_fft *f = k->w->c->fft;
+  int rows = f->y_rows, lanes = f->shape.lanes;
+  for (int t = 0; t < k->tiles; t++)
+    for (int b = 0; b < f->shape.out_blocks; b++) {
+      float *half = k->w->y + (size_t)k->column * f->y_stride + place_y(k->w->c, k->group, k->first + t, b);
+      fetch(half + (size_t)(AHEAD * rows * 2 * lanes), rows, lanes);
+      f->kernels->inverse_column(f->tile, k->column, k->y + (size_t)t * 2 * k->out + (size_t)(b * lanes), k->ys, k->out,
+                                 rows_of(f, k->first + t).outputs, half, k->scratch);
+    }
+}
+
+static void images_back(const column *k) {
+  const tare_fft *f = k->w->c->fft;
+  int rows = f->x_rows, lanes = f->shape.lanes;
+  for (int t = 0; t < k->tiles; t++)
+    for (int b = 0; b < f->shape.in_blocks; b++) {
+      float *half = k->w->dx + (size_t)k->column * f->x_stride + place_x(k->w->c, k->group, k->first + t, b);
+      fetch(half + (size_t)(AHEAD * rows * 2 * lanes), rows, lanes);
+      f->kernels->inverse_column(f->tile, k->column, k->dx + (size_t)t * 2 * k->in + (size_t)(b * lanes), k->xs, k->in,
+                                 rows_of(f, k->first + t).end, half, k->scratch);
+    }
+}
+
+/* The filters' gradients of the column: written, or added to those of the chunks before. */
+static void filters_back(const column *k) {
+  const tare_fft_call *c = k->w->c;
   const tare_fft *f = c->fft;
   const tare_fft_shape *s = &f->shape;
-  size_t in = padded(s, s->in_blocks), out = padded(s, s->out_blocks);
+  int rows = s->axes[0].kernel;
+  size_t size = (size_t)(rows * 2 * s->lanes);
+  float *half = (float *)c->call->partial + (size_t)k->column * f->w_stride[1];
+  for (int o = 0; o < s->outputs; o++)
+    for (int b = 0; b < s->in_blocks; b++) {
+      float *to = half + place_w(f, k->group, s->outputs, o, s->in_blocks, b), *at = c->first ? k->x : to;
+      fetch(to + AHEAD * size, rows, s->lanes);
+      f->kernels->inverse_column(f->tile, k->column, k->gradients + (size_t)o * 2 * k->in + (size_t)(b * s->lanes), k->ws, k->in, rows, at,
+                                 k->scratch);
+      if (c->first) c->ready->kernels->add(size, at, to);
+    }
+}
+
+/* What every pixel of a tile's output gets is added to frequency 0: the bias, and the brightness taken off times the filter's sum. */
+static void add_constants(const column *k) {
+  const tare_fft_call *c = k->w->c;
+  const tare_fft *f = c->fft;
+  const tare_fft_shape *s = &f->shape;
   const float *bias = c->call->bias;
-  const double *sums = (const double *)c->call->prepared + (tare_fft_sums_at(f) / 2) + (size_t)(group * s->inputs) * out;
-  for (int tile = 0; tile < c->images * s->tiles; tile++, y += 2 * out) {
-    const float *means = c->means + (size_t)(tile * s->groups + group) * in;
+  const double *sums = (const double *)c->call->prepared + tare_fft_sums_at(f) / 2 + (size_t)(k->group * s->inputs) * k->out;
+  for (int t = 0; t < k->tiles; t++) {
+    const float *means = c->means + (size_t)((k->first + t) * s->groups + k->group) * k->in;
     for (int o = 0; o < s->outputs; o++) {
-      double sum = bias ? (double)bias[group * s->outputs + o] : 0;
-      for (int i = 0; f->means && i < s->inputs; i++) sum += (double)means[i] * sums[(size_t)i * out + (size_t)o];
-      y[o] += (float)sum;
+      double sum = bias ? (double)bias[k->group * s->outputs + o] : 0;
+      for (int i = 0; f->means && i < s->inputs; i++) sum += (double)means[i] * sums[(size_t)i * k->out + (size_t)o];
+      k->y[(size_t)t * 2 * k->out + (size_t)o] += (float)sum;
     }
   }
 }
 
 /* The gradient's part that brightness makes: the same for every tap, hence in frequency 0, T*T times. */
-static void add_brightness(const tare_fft_call *c, int group, const float *dy, float *dw) {
+static void add_brightness(const column *k) {
+  const tare_fft_call *c = k->w->c;
   const tare_fft_shape *s = &c->fft->shape;
-  size_t in = padded(s, s->in_blocks), out = padded(s, s->out_blocks);
   double scale = (double)s->size * s->size;
-  for (int o = 0; o < s->outputs; o++, dw += 2 * in)
+  for (int o = 0; o < s->outputs; o++)
     for (int i = 0; i < s->inputs; i++) {
       double sum = 0;
-      for (int tile = 0; tile < c->images * s->tiles; tile++)
-        sum += (double)c->means[(size_t)(tile * s->groups + group) * in + (size_t)i] * (double)dy[(size_t)tile * 2 * out + (size_t)o];
-      dw[i] += (float)(sum * scale);
+      for (int t = 0; t < k->tiles; t++)
+        sum += (double)c->means[(size_t)((k->first + t) * s->groups + k->group) * k->in + (size_t)i] *
+               (double)k->y[(size_t)t * 2 * k->out + (size_t)o];
+      k->gradients[(size_t)o * 2 * k->in + (size_t)i] += (float)(sum * scale);
     }
 }
 
-static void products_of(const stage *w, int frequency, int group) {
-  const tare_fft_call *c = w->c;
+static void forward_products(const column *k) {
+  const tare_fft *f = k->w->c->fft;
+  ptrdiff_t in = (ptrdiff_t)k->in, out = (ptrdiff_t)k->out;
+  tare_tile_product p = {.kind = TARE_A_CONJUGATE_B, .rows = k->tiles, .vectors = f->shape.out_blocks, .terms = f->shape.inputs,
+                         .a_row = 2 * in, .a_term = 1, .a_imaginary = in, .b_term = 2 * out, .b_imaginary = out, .d_row = 2 * out,
+                         .d_imaginary = out};
+  for (size_t i = 0; i < (size_t)k->frequencies; i++) f->kernels->matrix(&p, k->x + i * k->xs, k->filters + i * k->ws, k->y + i * k->ys);
+  if (k->column == 0 && (k->w->c->call->bias || f->means)) add_constants(k);
+}
+
+static void data_products(const column *k) {
+  const tare_fft *f = k->w->c->fft;
+  ptrdiff_t in = (ptrdiff_t)k->in, out = (ptrdiff_t)k->out;
+  tare_tile_product p = {.kind = TARE_A_B, .rows = k->tiles, .vectors = f->shape.in_blocks, .terms = f->shape.outputs, .a_row = 2 * out,
+                         .a_term = 1, .a_imaginary = out, .b_term = 2 * in, .b_imaginary = in, .d_row = 2 * in, .d_imaginary = in};
+  for (size_t i = 0; i < (size_t)k->frequencies; i++) f->kernels->matrix(&p, k->y + i * k->ys, k->filters + i * k->ws, k->dx + i * k->xs);
+}
+
+static void weight_products(const column *k) {
+  const tare_fft_call *c = k->w->c;
   const tare_fft *f = c->fft;
-  const tare_fft_shape *s = &f->shape;
-  int tiles = c->images * s->tiles, flags = c->ready->query.flags;
-  ptrdiff_t in = (ptrdiff_t)padded(s, s->in_blocks), out = (ptrdiff_t)padded(s, s->out_blocks);
-  size_t at = (size_t)frequency;
-  int next = frequency + 1 < s->frequencies;
-  size_t x_at = at * f->x_stride + place(c, group, 0, s->in_blocks, 0);
-  const float *prepared = c->call->prepared;
-  if (c->passes & TARE_FORWARD) {
-    float *y = w->y + at * f->y_stride + place(c, group, 0, s->out_blocks, 0);
-    tare_tile_product p = {.kind = TARE_A_CONJUGATE_B, .rows = tiles, .vectors = s->out_blocks, .terms = s->inputs, .a_row = 2 * in,
-                           .a_term = 1, .a_imaginary = in, .b_term = 2 * out, .b_imaginary = out, .d_row = 2 * out, .d_imaginary = out};
-    const float *filters = prepared + at * f->w_stride[0] + (ptrdiff_t)group * s->inputs * 2 * out;
-    if (next) {
-      p.ahead[0] = (tare_tile_ahead){w->spectra + x_at + f->x_stride, (size_t)(tiles * 2 * in)};
-      p.ahead[1] = (tare_tile_ahead){filters + f->w_stride[0], (size_t)(s->inputs * 2 * out)};
-    }
-    f->kernels->matrix(&p, w->spectra + x_at, filters, y);
-    if (frequency == 0 && (c->call->bias || f->means)) add_constants(c, group, y);
-    return;
-  }
-  const float *dy = w->dy + at * f->y_stride + place(c, group, 0, s->out_blocks, 0);
-  if (c->passes & TARE_BACKWARD_DATA) {
-    tare_tile_product p = {.kind = TARE_A_B, .rows = tiles, .vectors = s->in_blocks, .terms = s->outputs, .a_row = 2 * out,
-                           .a_term = 1, .a_imaginary = out, .b_term = 2 * in, .b_imaginary = in, .d_row = 2 * in, .d_imaginary = in};
-    const float *filters = prepared + tare_fft_backward_at(f) + at * f->w_stride[1] + (ptrdiff_t)group * s->outputs * 2 * in;
-    if (next) {
-      p.ahead[0] = (tare_tile_ahead){dy + f->y_stride, (size_t)(tiles * 2 * out)};
-      p.ahead[1] = (tare_tile_ahead){filters + f->w_stride[1], (size_t)(s->outputs * 2 * in)};
-    }
-    f->kernels->matrix(&p, dy, filters, w->dx + x_at);
-  }
-  if (c->passes & TARE_BACKWARD_WEIGHTS) {
-    float *dw = (float *)c->call->partial + at * f->w_stride[1] + (ptrdiff_t)group * s->outputs * 2 * in;
-    tare_tile_product p = {.kind = TARE_CONJUGATE_A_B, .rows = s->outputs, .vectors = s->in_blocks, .terms = tiles, .add = c->first > 0,
-                           .a_row = 1, .a_term = 2 * out, .a_imaginary = out, .b_term = 2 * in, .b_imaginary = in, .d_row = 2 * in,
-                           .d_imaginary = in};
-    if (next) p.ahead[0] = (tare_tile_ahead){w->spectra + x_at + f->x_stride, (size_t)(tiles * 2 * in)};
-    f->kernels->matrix(&p, dy, w->spectra + x_at, dw);
-    if (frequency == 0 && f->means && !(flags & (TARE_CONV_MODULO_SLICE | TARE_CONV_MODULO_FILTER))) add_brightness(c, group, dy, dw);
+  ptrdiff_t in = (ptrdiff_t)k->in, out = (ptrdiff_t)k->out;
+  tare_tile_product p = {.kind = TARE_CONJUGATE_A_B, .rows = f->shape.outputs, .vectors = f->shape.in_blocks, .terms = k->tiles,
+                         .add = k->first > 0, .a_row = 1, .a_term = 2 * out, .a_imaginary = out, .b_term = 2 * in, .b_imaginary = in,
+                         .d_row = 2 * in, .d_imaginary = in};
+  for (size_t i = 0; i < (size_t)k->frequencies; i++) f->kernels->matrix(&p, k->y + i * k->ys, k->x + i * k->xs, k->gradients + i * k->ws);
+  if (k->column == 0 && f->means && !(c->ready->query.flags & (TARE_CONV_MODULO_SLICE | TARE_CONV_MODULO_FILTER))) add_brightness(k);
+}
+
+/* The next batch of tiles; 0 when there is none. */
+static int next_batch(column *k) {
+  int all = all_tiles(k->w->c);
+  k->first += k->tiles;
+  k->tiles = all - k->first < k->w->c->fft->batch ? all - k->first : k->w->c->fft->batch;
+  return k->tiles > 0;
+}
+
+static void forward_column(void *user, int job, int worker) {
+  column k = column_of(user, job, worker);
+  const tare_fft *f = k.w->c->fft;
+  filters_column(&k, k.w->c->call->prepared, f->w_stride[0], f->shape.inputs, f->shape.out_blocks);
+  while (next_batch(&k)) {
+    images_column(&k);
+    forward_products(&k);
+    outputs_back(&k);
   }
 }
 
-static void products(void *user, int job, int worker) {
-  (void)worker;
-  const stage *w = user;
-  const tare_fft_shape *s = &w->c->fft->shape;
-  for (int i = job * FREQUENCIES; i < (job + 1) * FREQUENCIES && i < s->frequencies; i++)
-    for (int g = 0; g < s->groups; g++) products_of(w, i, g);
+static void backward_column(void *user, int job, int worker) {
+  column k = column_of(user, job, worker);
+  const tare_fft_call *c = k.w->c;
+  const tare_fft *f = c->fft;
+  int data = c->passes & TARE_BACKWARD_DATA, weights = c->passes & TARE_BACKWARD_WEIGHTS;
+  if (data)
+    filters_column(&k, (const float *)c->call->prepared + tare_fft_backward_at(f), f->w_stride[1], f->shape.outputs, f->shape.in_blocks);
+  while (next_batch(&k)) {
+    gradients_column(&k);
+    if (weights) images_column(&k);
+    if (weights) weight_products(&k);
+    if (data) data_products(&k);
+    if (data) images_back(&k);
+  }
+  if (weights) filters_back(&k);
 }
 
 void tare_fft_dense(const tare_fft_call *c) {
   const tare_fft *f = c->fft;
   const tare_fft_shape *s = &f->shape;
   tare_pool *pool = c->call->pool;
-  int tiles = c->images * s->tiles * s->groups, forward = c->passes & TARE_FORWARD;
-  stage w = {.c = c, .spectra = c->x, .y = c->work, .dy = c->work, .dx = c->work + f->y_chunk};
+  int tiles = all_tiles(c) * s->groups, columns = (s->size / 2 + 1) * s->groups, forward = c->passes & TARE_FORWARD;
+  stage w = {.c = c, .x = c->x, .y = c->work, .dx = c->work + f->y_chunk};
   if (c->passes != TARE_BACKWARD_DATA && (forward || !tare_fft_is_kept(c))) {
     if (f->means) tare_fft_find_means(c);
-    tare_conv_each(pool, tiles * s->in_blocks, image_to_spectrum, &w);
+    tare_conv_each(pool, tiles * s->in_blocks, image_rows, &w);
   }
-  if (!forward) tare_conv_each(pool, tiles * s->out_blocks, gradient_to_spectrum, &w);
-  tare_conv_each(pool, (s->frequencies + FREQUENCIES - 1) / FREQUENCIES, products, &w);
-  if (forward) tare_conv_each(pool, tiles * s->out_blocks, spectrum_to_output, &w);
+  if (!forward) tare_conv_each(pool, tiles * s->out_blocks, gradient_rows, &w);
+  tare_conv_each(pool, columns, forward ? forward_column : backward_column, &w);
+  if (forward) tare_conv_each(pool, tiles * s->out_blocks, output_rows, &w);
   if (c->passes & TARE_BACKWARD_DATA) {
     tare_fft_clear_gradient(c);
-    tare_conv_each(pool, c->images * s->groups * s->in_blocks, spectra_to_images, &w);
+    tare_conv_each(pool, c->images * s->groups * s->in_blocks, image_gradient_rows, &w);
   }
 }

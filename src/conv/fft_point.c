@@ -7,14 +7,13 @@
 #include <string.h>
 
 #include "conv/fft.h"
-#include "conv/plan.h"
 
 /* A worker's memory: for the transforms, then three spectra. */
 typedef struct room { float *transform, *a, *b, *c; } room;
 
 static room room_of(const tare_fft_call *c, int worker) {
   const tare_fft *f = c->fft;
-  float *scratch = c->scratch + f->scratch * (size_t)worker, *a = scratch + tare_aligned(tare_tile_scratch(f->tile, f->shape.lanes));
+  float *scratch = c->scratch + f->scratch * (size_t)worker, *a = scratch + tare_fft_transform_scratch(f);
   return (room){scratch, a, a + f->x_stride, a + 2 * f->x_stride};
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The spectra of the filters. They carry the 1/T^2 of the inverse transforms; the gradient gets it when it is finished. Dense: spectra for
- * forward are [frequency][group][input][outputs], for backward data and gradients [frequency][group][output][inputs], the last in
- * vectors, all real parts before all imaginary ones. Others: [vector of outputs][input][frequency][re, im][lane].
+ * The spectra of the filters. They carry the 1/T^2 of the inverse transforms; the gradient gets it when it is finished. Dense: half-transformed,
+ * [column][group][input][vector of outputs][row][re, im][lane] for forward, inputs and outputs exchanged for backward data and
+ * gradients. Others: spectra, [vector of outputs][input][frequency][re, im][lane].
  */
 #include "conv/fft.h"
-#include "conv/plan.h"
+
+enum { PIECE = 32 }; /* taps that are packed at a time: what they touch stays in the L1 cache */
 
 /* Filters to spectra or back: where one lane's taps lie in the plain weights, and where the spectrum does. */
 typedef struct filters {
@@ -20,7 +21,7 @@ typedef struct filters {
 } filters;
 
 /* One transform: outer channel (the term of the product), block of lanes. */
-typedef struct slice { int group, outer, block, lanes; size_t at, lane; float *spectrum; size_t stride, imaginary; } slice;
+typedef struct slice { int group, outer, block, lanes; size_t at, lane; float *spectrum; } slice;
 
 static slice slice_of(const filters *w, int job) {
   const tare_fft_shape *s = &w->fft->shape;
@@ -32,16 +33,9 @@ static slice slice_of(const filters *w, int job) {
   int output = w->backward ? a.outer : first, input = w->backward ? first : a.outer;
   a.at = ((size_t)(a.group * s->outputs + output) * (size_t)inputs + (size_t)input) * (size_t)w->taps;
   a.lane = (size_t)w->taps * (size_t)(w->backward ? 1 : inputs);
-  size_t padded = (size_t)blocks * (size_t)s->lanes;
-  if (dense) {
-    a.spectrum = w->spectra + ((size_t)(a.group * outers + a.outer) * 2 * padded + (size_t)first);
-    a.stride = w->fft->w_stride[w->backward];
-    a.imaginary = padded;
-  } else {
-    a.spectrum = w->spectra + (size_t)(a.block * outers + a.outer) * w->fft->x_stride;
-    a.stride = 2 * (size_t)s->lanes;
-    a.imaginary = (size_t)s->lanes;
-  }
+  size_t size = dense ? (size_t)w->kernel[0] * 2 * (size_t)s->lanes : w->fft->x_stride;
+  a.spectrum = w->spectra + ((size_t)(a.group * outers + a.outer) * (size_t)blocks + (size_t)a.block) * size;
+  if (!dense) a.spectrum = w->spectra + (size_t)(a.block * outers + a.outer) * size;
   return a;
 }
 
@@ -63,21 +57,22 @@ static void sum_taps(const filters *w, const slice *a) {
   }
 }
 
-static float *packed_of(const filters *w, float *scratch) { return scratch + tare_aligned(tare_tile_scratch(w->fft->tile, w->fft->shape.lanes)); }
-
 static void transform_slice(void *user, int job, int worker) {
   const filters *w = user;
   const tare_fft_shape *s = &w->fft->shape;
   slice a = slice_of(w, job);
-  float *scratch = w->scratch + w->fft->scratch * (size_t)worker, *packed = packed_of(w, scratch);
+  float *scratch = w->scratch + w->fft->scratch * (size_t)worker, *packed = scratch + tare_fft_transform_scratch(w->fft);
   float scale = (float)(1.0 / ((double)s->size * s->size));
-  for (int l = 0; l < a.lanes; l++) {
-    const float *from = w->weights + a.at + (size_t)l * a.lane;
-    for (int t = 0; t < w->taps; t++) packed[t * s->lanes + l] = from[t] * scale;
-  }
+  for (int t = 0; t < w->taps; t += PIECE)
+    for (int l = 0; l < a.lanes; l++) {
+      const float *from = w->weights + a.at + (size_t)l * a.lane;
+      for (int i = t; i < t + PIECE && i < w->taps; i++) packed[i * s->lanes + l] = from[i] * scale;
+    }
   tare_tile_source source = {.at = packed, .row = w->kernel[1] * s->lanes, .column = s->lanes, .rows = w->kernel[0],
                              .columns = w->kernel[1], .lanes = a.lanes};
-  w->fft->kernels->forward(w->fft->tile, &source, a.spectrum, a.stride, a.imaginary, scratch);
+  if (s->mode == TARE_FFT_DENSE)
+    w->fft->kernels->forward_rows(w->fft->tile, &source, a.spectrum, w->fft->w_stride[w->backward], scratch);
+  else w->fft->kernels->forward(w->fft->tile, &source, a.spectrum, 2 * (size_t)s->lanes, (size_t)s->lanes, scratch);
   if (w->sums) sum_taps(w, &a);
 }
 
@@ -85,15 +80,17 @@ static void invert_slice(void *user, int job, int worker) {
   const filters *w = user;
   const tare_fft_shape *s = &w->fft->shape;
   slice a = slice_of(w, job);
-  float *scratch = w->scratch + w->fft->scratch * (size_t)worker, *packed = packed_of(w, scratch);
+  float *scratch = w->scratch + w->fft->scratch * (size_t)worker, *packed = scratch + tare_fft_transform_scratch(w->fft);
   float scale = (float)(1.0 / ((double)s->size * s->size));
   tare_tile_target target = {.at = packed, .row = w->kernel[1] * s->lanes, .column = s->lanes, .rows = w->kernel[0],
                              .columns = w->kernel[1], .lanes = s->lanes};
-  w->fft->kernels->inverse(w->fft->tile, a.spectrum, a.stride, a.imaginary, &target, scratch);
-  for (int l = 0; l < a.lanes; l++) {
-    float *to = w->gradient + a.at + (size_t)l * a.lane;
-    for (int t = 0; t < w->taps; t++) to[t] = packed[t * s->lanes + l] * scale;
-  }
+  if (s->mode == TARE_FFT_DENSE) w->fft->kernels->inverse_rows(w->fft->tile, a.spectrum, w->fft->w_stride[1], &target, scratch);
+  else w->fft->kernels->inverse(w->fft->tile, a.spectrum, 2 * (size_t)s->lanes, (size_t)s->lanes, &target, scratch);
+  for (int t = 0; t < w->taps; t += PIECE)
+    for (int l = 0; l < a.lanes; l++) {
+      float *to = w->gradient + a.at + (size_t)l * a.lane;
+      for (int i = t; i < t + PIECE && i < w->taps; i++) to[i] = packed[i * s->lanes + l] * scale;
+    }
 }
 
 static filters filters_of(const tare_ready *r) {

@@ -54,15 +54,10 @@ typedef struct tare_tile_target {
 
 /* d = a b, a conj(b) or conj(a) b, or d += it: `rows` x `terms` times `terms` x (`vectors` of lanes). Distances in floats. */
 typedef enum tare_tile_product_kind { TARE_A_B, TARE_A_CONJUGATE_B, TARE_CONJUGATE_A_B } tare_tile_product_kind;
-/* Memory that the next product will read: it is fetched into the cache meanwhile. */
-typedef struct tare_tile_ahead { const float *at; size_t floats; } tare_tile_ahead;
-enum { TARE_TILE_AHEAD = 3 };
-
 typedef struct tare_tile_product {
   tare_tile_product_kind kind;
   int rows, vectors, terms, add;
   ptrdiff_t a_row, a_term, a_imaginary, b_term, b_imaginary, d_row, d_imaginary;
-  tare_tile_ahead ahead[TARE_TILE_AHEAD]; /* floats 0: nothing */
 } tare_tile_product;
 
 /* The table of one vector width. `scratch`: tare_tile_scratch floats, 64-byte aligned, as are spectra, stride and imaginary (multiples of `lanes`). */

@@ -32,6 +32,8 @@ static void rows_of(const tare_tile *tile, const tare_tile_source *from, tile_sc
   clear_rows(s, tile->size / 2 + 1, from->row0);
   for (int r = 0; r < from->rows; r++) {
     float *at = (float *)from->at + r * from->row; /* only read */
+    if (r + 1 < from->rows) fetch_column(at + from->row, from->column, 0, from->columns); /* the next row */
+    if (s.far) fetch_column(tile_row(s, from->row0 + r + AHEAD).re, s.pitch, L, tile->size / 2 + 1);
     tile_line in = {at, at, from->column};
     if (!direct) {
       copy_row(from, at, mean, s.row);
@@ -45,6 +47,7 @@ void NAME(forward_rows)(const tare_tile *tile, const tare_tile_source *from, flo
   tile_scratch s = tile_scratch_at(tile, scratch);
   s.columns = half;
   s.pitch = (ptrdiff_t)pitch;
+  s.far = 1;
   rows_of(tile, from, s);
 }
 

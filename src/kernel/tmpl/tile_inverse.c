@@ -26,6 +26,7 @@ static void write_row(const tare_tile_target *to, const float *row, float *at) {
 static void rows_of(const tare_tile *tile, const tare_tile_target *to, tile_scratch s) {
   const int direct = to->column0 == 0 && to->lanes == L && !to->add, end = to->column0 + to->columns;
   for (int r = 0; r < to->rows; r++) {
+    if (s.far) fetch_column(tile_row(s, to->row0 + r + AHEAD).re, s.pitch, L, tile->size / 2 + 1);
     float *at = to->at + r * to->row;
     tile_line out = direct ? (tile_line){at, at, to->column} : (tile_line){s.row, s.row, L};
     NAME(inverse_real)(tile, tile_row(s, to->row0 + r), end, out, s.buffer);
@@ -44,6 +45,7 @@ void NAME(inverse_rows)(const tare_tile *tile, const float *half, size_t pitch, 
   tile_scratch s = tile_scratch_at(tile, scratch);
   s.columns = (float *)half; /* only read */
   s.pitch = (ptrdiff_t)pitch;
+  s.far = 1;
   rows_of(tile, to, s);
 }
 

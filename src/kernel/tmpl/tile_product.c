@@ -98,24 +98,10 @@ INLINE void block(int rows, int vectors, tare_tile_product_kind kind, const tare
     }
 }
 
-/* Part i of n of what is fetched ahead, a cache line each 16 floats. */
-INLINE void fetch_ahead(const tare_tile_product *p, int i, int n) {
-  for (int j = 0; j < TARE_TILE_AHEAD; j++) {
-    const size_t first = p->ahead[j].floats * (size_t)i / (size_t)n, end = p->ahead[j].floats * (size_t)(i + 1) / (size_t)n;
-    for (size_t at = first; at < end; at += 16) __builtin_prefetch(p->ahead[j].at + at, 0, 2);
-  }
-}
-
 /* All rows of one or two vectors of columns. The last rows are a smaller block. */
-INLINE void rows_of(int vectors, tare_tile_product_kind kind, const tare_tile_product *p, int first, const float *a, const float *b,
-                    float *d) {
-  const int blocks = (p->rows + ROWS - 1) / ROWS, all = blocks * ((p->vectors + VECTORS - 1) / VECTORS);
-  int row = 0, at = first / VECTORS * blocks;
-  for (; row + ROWS <= p->rows; row += ROWS) {
-    fetch_ahead(p, at++, all);
-    block(ROWS, vectors, kind, p, a + row * p->a_row, b, d + row * p->d_row);
-  }
-  if (row < p->rows) fetch_ahead(p, at, all);
+INLINE void rows_of(int vectors, tare_tile_product_kind kind, const tare_tile_product *p, const float *a, const float *b, float *d) {
+  int row = 0;
+  for (; row + ROWS <= p->rows; row += ROWS) block(ROWS, vectors, kind, p, a + row * p->a_row, b, d + row * p->d_row);
   a += row * p->a_row;
   d += row * p->d_row;
   switch (p->rows - row) {
@@ -132,8 +118,8 @@ INLINE void rows_of(int vectors, tare_tile_product_kind kind, const tare_tile_pr
 
 INLINE void columns_of(tare_tile_product_kind kind, const tare_tile_product *p, const float *a, const float *b, float *d) {
   int j = 0;
-  for (; j + VECTORS <= p->vectors; j += VECTORS) rows_of(VECTORS, kind, p, j, a, b + j * L, d + j * L);
-  for (; j < p->vectors; j++) rows_of(1, kind, p, j, a, b + j * L, d + j * L);
+  for (; j + VECTORS <= p->vectors; j += VECTORS) rows_of(VECTORS, kind, p, a, b + j * L, d + j * L);
+  for (; j < p->vectors; j++) rows_of(1, kind, p, a, b + j * L, d + j * L);
 }
 
 void NAME(matrix)(const tare_tile_product *p, const float *a, const float *b, float *d) {

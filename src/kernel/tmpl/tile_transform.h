@@ -20,12 +20,14 @@ void NAME(inverse_complex)(const tare_tile *tile, tile_line in, int end, tile_li
  * The scratch: the half-transformed tile by columns (T/2 + 1 of them; the pitch is an odd number of vector pairs, so that the columns of
  * a row fall into different sets of the cache), the buffer between the two stages, a row of pixels, and for each lane a row of its own.
  */
-typedef struct tile_scratch { float *columns, *buffer, *row, *lanes; ptrdiff_t pitch; } tile_scratch;
+/* far: the columns are not scratch but somewhere in memory. */
+typedef struct tile_scratch { float *columns, *buffer, *row, *lanes; ptrdiff_t pitch; int far; } tile_scratch;
+enum { AHEAD = 2 }; /* rows that are fetched ahead of that */
 
 static inline tile_scratch tile_scratch_at(const tare_tile *tile, float *scratch) {
   const ptrdiff_t size = tile->size, pitch = (size + 1) * 2 * L;
   float *buffer = scratch + (size / 2 + 1) * pitch, *row = buffer + 2 * size * L;
-  return (tile_scratch){scratch, buffer, row, row + (tile_padded(tile->size, L) + L) * L, pitch};
+  return (tile_scratch){scratch, buffer, row, row + (tile_padded(tile->size, L) + L) * L, pitch, 0};
 }
 
 static inline tile_line tile_row(tile_scratch s, int r) { return (tile_line){s.columns + r * 2 * L, s.columns + r * 2 * L + L, s.pitch}; }
@@ -36,10 +38,10 @@ static inline tile_line tile_column(tile_scratch s, int c) { return (tile_line){
  * hardware prefetcher follows such a stride, and a store too needs its line first.
  */
 static inline void fetch_column(const float *at, ptrdiff_t stride, size_t imaginary, int frequencies) {
-  if (stride <= 2 * L) return;
+  if (stride < 2 * L) return;
   for (int j = 0; j < frequencies; j++, at += stride) {
     __builtin_prefetch(at);
-    __builtin_prefetch(at + imaginary);
+    if (imaginary) __builtin_prefetch(at + imaginary);
   }
 }
 
