@@ -305,6 +305,67 @@ static void correlation(bench *b) {
   tare_free(other);
 }
 
+/* Floats behind the rows of each column of a half-transformed tile, which nothing may touch. */
+enum { BEHIND = 3 * 2 * 16 };
+
+static void guard(float *half, size_t pitch, int columns, int set) {
+  for (int c = 0; c < columns; c++)
+    for (size_t i = (size_t)(c + 1) * pitch - BEHIND; i < (size_t)(c + 1) * pitch; i++) {
+      if (set) half[i] = 77;
+      assert_true(half[i] == 77);
+    }
+}
+
+/* The columns of a half-transformed box, one after the other, are the spectrum that stands in b. */
+static void forward_halves(bench *b, const tare_tile_source *from, float *half, size_t pitch) {
+  float *column = poisoned(b->floats);
+  const int end = from->row0 + from->rows;
+  size_t at = 0, vector = (size_t)b->lanes * sizeof(float);
+  b->k->forward_rows(b->tile, from, half, pitch, b->scratch);
+  for (int c = 0; c <= b->size / 2; c++) {
+    b->k->forward_column(b->tile, c, half + (size_t)c * pitch, end, column, b->stride, b->imaginary, b->scratch);
+    for (int f = 0; f < tile_column_frequencies(b->tile, c); f++, at += b->stride) {
+      assert_memory_equal(column + (size_t)f * b->stride, b->spectrum + at, vector);
+      assert_memory_equal(column + (size_t)f * b->stride + b->imaginary, b->spectrum + at + b->imaginary, vector);
+    }
+  }
+  tare_free(column);
+}
+
+static void inverse_halves(bench *b, const tare_tile_target *to, float *half, size_t pitch) {
+  const float *at = b->spectrum;
+  for (int c = 0; c <= b->size / 2; at += (size_t)tile_column_frequencies(b->tile, c++) * b->stride)
+    b->k->inverse_column(b->tile, c, at, b->stride, b->imaginary, to->row0 + to->rows, half + (size_t)c * pitch, b->scratch);
+  b->k->inverse_rows(b->tile, half, pitch, to, b->scratch);
+}
+
+/* By halves: the same bits as whole transforms. */
+static void halves(bench *b) {
+  box x = make_box(b), y = make_box(b);
+  fill(b, &x);
+  tare_tile_source from = source(&x);
+  const int columns = b->size / 2 + 1, most = x.row0 + x.rows > y.row0 + y.rows ? x.row0 + x.rows : y.row0 + y.rows;
+  const size_t pitch = (size_t)(2 * b->lanes * most) + BEHIND;
+  float *half = poisoned(pitch * (size_t)columns), *again = tare_alloc(y.floats, sizeof(float));
+  refresh(b);
+  b->k->forward(b->tile, &from, b->spectrum, b->stride, b->imaginary, b->scratch);
+  guard(half, pitch, columns, 1);
+  forward_halves(b, &from, half, pitch);
+  fill(b, &y);
+  memcpy(again, y.image, y.floats * sizeof(float));
+  tare_tile_target to = {y.at, y.row, y.column, y.row0, y.rows, y.column0, y.columns, y.lanes, below(b, 2)};
+  b->k->inverse(b->tile, b->spectrum, b->stride, b->imaginary, &to, b->scratch);
+  to.at = again + (y.at - y.image);
+  inverse_halves(b, &to, half, pitch);
+  assert_memory_equal(again, y.image, y.floats * sizeof(float));
+  guard(half, pitch, columns, 0);
+  tare_free(half);
+  tare_free(again);
+  drop(&x);
+  drop(&y);
+}
+
+static void test_halves(void **state) { (void)state, each(halves); }
 static void test_order(void **state) { (void)state, each(order); }
 static void test_forward(void **state) { (void)state, each(forward); }
 static void test_forward_each(void **state) { (void)state, each(forward_each); }
@@ -332,6 +393,6 @@ static void test_create(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_create), cmocka_unit_test(test_order), cmocka_unit_test(test_forward),
                                      cmocka_unit_test(test_forward_each), cmocka_unit_test(test_round_trip),
-                                     cmocka_unit_test(test_correlation)};
+                                     cmocka_unit_test(test_correlation), cmocka_unit_test(test_halves)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

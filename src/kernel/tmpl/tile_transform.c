@@ -37,13 +37,18 @@ static void even_forward(const tare_tile *tile, int real, int rows, const float 
                                                          even * out.step, 2 * (even - 1), rows);
 }
 
+/* The first `end` points into the buffer, zeros after them up to `even`. Of a real line im is 0. */
+static void fill_buffer(const tare_tile *tile, int real, tile_line in, int end, float *buffer) {
+  for (int n = 0; n < tile->even; n++, buffer += 2 * L) {
+    STORE(buffer, n < end ? LOAD(in.re + n * in.step) : (V){0});
+    STORE(buffer + L, n < end && !real ? LOAD(in.im + n * in.step) : (V){0});
+  }
+}
+
 /* Of a line of up to `even` points the odd stage has one input each, and all k1 the same points: they are put into the buffer once. */
 void NAME(forward_real)(const tare_tile *tile, tile_line in, int end, tile_line out, float *buffer) {
   if (end <= tile->even) {
-    for (int n = 0; n < tile->even; n++) {
-      STORE(buffer + n * 2 * L, n < end ? LOAD(in.re + n * in.step) : (V){0});
-      STORE(buffer + n * 2 * L + L, (V){0});
-    }
+    fill_buffer(tile, 1, in, end, buffer);
     even_forward(tile, 1, tile->odd / 2, buffer, 0, out);
   } else {
     odd_forward(tile, TILE_real_odd, in, end, buffer);
@@ -51,11 +56,10 @@ void NAME(forward_real)(const tare_tile *tile, tile_line in, int end, tile_line 
   }
 }
 
-/* A column in the scratch is as the buffer would be. */
 void NAME(forward_complex)(const tare_tile *tile, tile_line in, int end, tile_line out, float *buffer) {
   if (end <= tile->even) {
-    for (int n = end; n < tile->even; n++) STORE(in.re + n * in.step, (V){0}), STORE(in.im + n * in.step, (V){0});
-    even_forward(tile, 0, tile->odd - 1, in.re, 0, out);
+    fill_buffer(tile, 0, in, end, buffer);
+    even_forward(tile, 0, tile->odd - 1, buffer, 0, out);
   } else {
     odd_forward(tile, TILE_complex_odd, in, end, buffer);
     even_forward(tile, 0, tile->odd - 1, buffer, tile->even * 2 * L, out);
