@@ -12,9 +12,10 @@
 
 #include "onednn/onednn.h"
 
-#define TURN 0.02   /* seconds */
+#define TURN 0.02    /* seconds */
 #define PAUSE 0.006 /* GCC's OpenMP spins 300,000 times: 4 ms here */
-#define ENOUGH 0.2  /* of the time there is, in timed runs */
+#define ENOUGH 0.2   /* of the time there is, in timed runs */
+#define TOO_LATE 4   /* times the limit: one run of this length is enough */
 #define BUSY 0.1     /* a share of the processors that makes times doubtful */
 #define TRIFLING 0.1 /* seconds: who gives less does not want to know */
 enum { LEAST_RUNS = 5, MOST_CORES = 256 };
@@ -36,8 +37,9 @@ static void record(bench_times *t, double seconds) {
   t->runs[t->count++] = seconds;
   t->total += seconds;
   if (t->count == 1 || seconds < t->best) t->best = seconds;
-  int enough = t->count >= LEAST_RUNS && t->total >= ENOUGH * t->limit, late = t->total >= t->limit && (t->count > 1 || t->total >= 4 * t->limit);
-  t->done = t->status || enough || late || t->count == BENCH_MOST_RUNS;
+  int few = t->best * LEAST_RUNS > t->limit ? 2 : LEAST_RUNS; /* a slow one; not one that was held up once */
+  int enough = t->count >= LEAST_RUNS && t->total >= ENOUGH * t->limit, late = t->total >= t->limit && t->count >= few;
+  t->done = t->status || enough || late || t->total >= TOO_LATE * t->limit || t->count == BENCH_MOST_RUNS;
 }
 
 /* The first run is not counted, unless it takes all the time there is: then there is one more, or none after a very long one. */
