@@ -51,6 +51,13 @@ typedef struct tare_fft {
   size_t sums_size;                 /* their sums of backward weights */
 } tare_fft;
 
+/*
+ * What a shape costs, in units that each have their price: vector operations of transforms and of products, vectors read
+ * or written within the L2 cache and beyond, tiles (calls).
+ */
+typedef struct tare_fft_work { double transforms, products, near, far, tiles; } tare_fft_work;
+tare_fft_work tare_fft_work_of(const tare_fft_shape *shape, const tare_query *query);
+
 /* fft_shape.c. 0 if a tile of that size cannot do it. */
 int tare_fft_shape_of(const tare_conv_problem *p, tare_fft_mode mode, int lanes, int size, tare_fft_shape *out);
 tare_fft_span tare_fft_span_of(const tare_fft_axis *axis, int size, int tile);

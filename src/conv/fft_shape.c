@@ -3,10 +3,11 @@
 #include "conv/fft.h"
 
 /*
- * Measured on AVX-512 and AVX2 (doc/engine.md): vector operations a cycle of transforms and of products; cycles a vector of a spectrum
- * that is written to or read from memory beyond the L2 cache, and within it; cycles of a call and of a job.
+ * Cycles of a unit of each kind of work; of the vectors read and written, of each of their lanes. A least-squares fit to the
+ * times of 1,129 shapes with 16 lanes and as many with 8 (doc/engine.md): errors of 10 to 15 %, and the shape that is
+ * chosen takes 1 % more than the best one on average.
  */
-static const double transform_rate = 1.5, product_rate = 1.7, far = 4, near = 1, call_cycles = 2000, tile_cycles = 200;
+static const tare_fft_work cost = {.transforms = 0.52, .products = 0.7, .near = 0.078, .far = 0.13, .tiles = 1100};
 enum { FEW_CHANNELS = 4, L2_FLOATS = 1 << 17 };
 
 static int smaller(int a, int b) { return a < b ? a : b; }
@@ -54,56 +55,93 @@ int tare_fft_shape_of(const tare_conv_problem *p, tare_fft_mode mode, int lanes,
   return 1;
 }
 
-/* Cycles of `count` transforms of tiles that end at (rows, columns), inverse or not, whose spectra lie `distance` cycles a vector away. */
-static double transforms(const tare_fft_shape *s, double count, int inverse, int rows, int columns, double distance) {
-  tare_tile tile = tare_tile_describe(s->size);
-  double operations =
-    inverse ? tare_tile_inverse_operations(&tile, rows, columns) : tare_tile_forward_operations(&tile, rows, columns);
-  return count * (operations / transform_rate + 2.0 * s->frequencies * distance + tile_cycles);
-}
-
-static double product(const tare_fft_shape *s, double rows, double vectors, double terms, double distance) {
-  return s->frequencies * (4 * rows * vectors * terms / product_rate + 2 * (rows * vectors + terms * vectors) * distance);
-}
-
-/* Pixels of the first tile of an axis: the largest. */
+/* Pixels of the images along an axis that the largest tile reads, and where they end. */
 static int reach(const tare_fft_shape *s, int i) { return smaller(s->size, s->axes[i].step + s->axes[i].kernel - 1); }
-
-static double dense_cycles(const tare_fft_shape *s, const tare_query *q) {
-  double tiles = (double)q->problem.batch * s->tiles, g = s->groups, in = g * s->in_blocks, out = g * s->out_blocks, sum = 0;
-  int *k = (int[]){s->axes[0].kernel, s->axes[1].kernel}, *m = (int[]){s->axes[0].step, s->axes[1].step};
-  if (q->passes & (TARE_FORWARD | TARE_BACKWARD_WEIGHTS)) sum += transforms(s, tiles * in, 0, reach(s, 0), reach(s, 1), far);
-  if (q->passes & (TARE_BACKWARD_DATA | TARE_BACKWARD_WEIGHTS)) sum += transforms(s, tiles * out, 0, m[0], m[1], far);
-  if (q->passes & TARE_FORWARD)
-    sum += transforms(s, tiles * out, 1, m[0], m[1], far) + transforms(s, g * s->inputs * s->out_blocks, 0, k[0], k[1], far) +
-           product(s, tiles * g, s->out_blocks, s->inputs, near);
-  if (q->passes & TARE_BACKWARD_DATA)
-    sum += transforms(s, tiles * in, 1, reach(s, 0), reach(s, 1), far) + transforms(s, g * s->outputs * s->in_blocks, 0, k[0], k[1], far) +
-           product(s, tiles * g, s->in_blocks, s->outputs, near);
-  if (q->passes & TARE_BACKWARD_WEIGHTS)
-    sum += transforms(s, g * s->outputs * s->in_blocks, 1, k[0], k[1], far) + product(s, s->outputs * g, s->in_blocks, tiles, near);
-  return sum;
+static int pixels(const tare_fft_shape *s, int i) { return smaller(s->axes[i].size, reach(s, i)); }
+static int end_of(const tare_fft_shape *s, int i) {
+  return s->axes[i].tiles == 1 ? s->axes[i].size + s->axes[i].pad : reach(s, i);
 }
 
-static double point_cycles(const tare_fft_shape *s, const tare_query *q) {
+/* `count` transforms of boxes of rows x columns that end at (row_end, column_end). */
+typedef struct box { int inverse, rows, row_end, column_end; } box;
+
+static void add_transforms(const tare_fft_shape *s, tare_fft_work *w, double count, box b) {
+  tare_tile tile = tare_tile_describe(s->size);
+  double operations = b.inverse ? tare_tile_inverse_operations(&tile, b.row_end, b.column_end)
+                                : tare_tile_forward_operations(&tile, b.row_end, b.column_end);
+  double spectrum = 2.0 * s->frequencies, half = ((double)s->size + 2) * b.rows;
+  w->transforms += count * operations;
+  w->tiles += count;
+  if (s->mode == TARE_FFT_DENSE) w->far += count * 2 * half;
+  if (s->mode == TARE_FFT_DENSE || spectrum * 2 * s->lanes < L2_FLOATS) w->near += count * spectrum;
+  else w->far += count * spectrum;
+}
+
+static box image_box(const tare_fft_shape *s, int inverse) { return (box){inverse, pixels(s, 0), end_of(s, 0), end_of(s, 1)}; }
+static box output_box(const tare_fft_shape *s, int inverse) { return (box){inverse, s->axes[0].step, s->axes[0].step, s->axes[1].step}; }
+static box filter_box(const tare_fft_shape *s, int inverse) {
+  return (box){inverse, s->axes[0].kernel, s->axes[0].kernel, s->axes[1].kernel};
+}
+
+static void add_matrices(const tare_fft_shape *s, tare_fft_work *w, double rows, double vectors, double terms) {
+  w->products += s->frequencies * 4 * rows * vectors * terms;
+  w->near += s->frequencies * 2 * (rows * vectors + terms * vectors);
+}
+
+static void add_dense(const tare_fft_shape *s, const tare_query *q, tare_fft_work *w) {
+  double tiles = (double)q->problem.batch * s->tiles, g = s->groups, in = g * s->in_blocks, out = g * s->out_blocks;
+  if (q->passes & (TARE_FORWARD | TARE_BACKWARD_WEIGHTS)) add_transforms(s, w, tiles * in, image_box(s, 0));
+  if (q->passes & (TARE_BACKWARD_DATA | TARE_BACKWARD_WEIGHTS)) add_transforms(s, w, tiles * out, output_box(s, 0));
+  if (q->passes & TARE_FORWARD) {
+    add_transforms(s, w, tiles * out, output_box(s, 1));
+    add_transforms(s, w, g * s->inputs * s->out_blocks, filter_box(s, 0));
+    add_matrices(s, w, tiles * g, s->out_blocks, s->inputs);
+  }
+  if (q->passes & TARE_BACKWARD_DATA) {
+    add_transforms(s, w, tiles * in, image_box(s, 1));
+    add_transforms(s, w, g * s->outputs * s->in_blocks, filter_box(s, 0));
+    add_matrices(s, w, tiles * g, s->in_blocks, s->outputs);
+  }
+  if (q->passes & TARE_BACKWARD_WEIGHTS) {
+    add_transforms(s, w, g * s->outputs * s->in_blocks, filter_box(s, 1));
+    add_matrices(s, w, s->outputs * g, s->in_blocks, tiles);
+  }
+}
+
+/* Vectors that pointwise products read and write, `streams` a vector of the spectrum. */
+static void add_points(const tare_fft_shape *s, tare_fft_work *w, double count, int streams) {
+  double vectors = count * streams * 2 * s->frequencies;
+  w->products += count * 4 * s->frequencies;
+  *(4.0 * s->frequencies * s->lanes < L2_FLOATS ? &w->near : &w->far) += vectors;
+}
+
+static void add_point(const tare_fft_shape *s, const tare_query *q, tare_fft_work *w) {
   int depthwise = s->mode == TARE_FFT_DEPTHWISE;
-  double tiles = (double)q->problem.batch * s->tiles, filters = (double)s->out_blocks * (depthwise ? 1 : s->inputs), sum = 0;
+  double tiles = (double)q->problem.batch * s->tiles, filters = (double)s->out_blocks * (depthwise ? 1 : s->inputs);
   double inputs = depthwise ? tiles * s->in_blocks : (double)ceiling((int)tiles, s->lanes) * s->inputs, outputs = tiles * s->out_blocks;
-  double products = tiles * filters, spectrum = 2.0 * s->frequencies, distance = spectrum * 2 * s->lanes > L2_FLOATS ? far : near;
-  int *k = (int[]){s->axes[0].kernel, s->axes[1].kernel}, *m = (int[]){s->axes[0].step, s->axes[1].step};
-  if (q->passes & (TARE_FORWARD | TARE_BACKWARD_WEIGHTS)) sum += transforms(s, inputs, 0, reach(s, 0), reach(s, 1), distance);
-  if (q->passes & (TARE_BACKWARD_DATA | TARE_BACKWARD_WEIGHTS)) sum += transforms(s, outputs, 0, m[0], m[1], distance);
-  if (q->passes & (TARE_FORWARD | TARE_BACKWARD_DATA)) sum += transforms(s, filters, 0, k[0], k[1], distance);
-  if (q->passes & TARE_FORWARD) sum += transforms(s, outputs, 1, m[0], m[1], distance) + products * spectrum * 3 * distance;
-  if (q->passes & TARE_BACKWARD_DATA)
-    sum += transforms(s, inputs, 1, reach(s, 0), reach(s, 1), distance) + products * spectrum * 3 * distance;
-  if (q->passes & TARE_BACKWARD_WEIGHTS) sum += transforms(s, filters, 1, k[0], k[1], distance) + products * spectrum * 4 * distance;
-  return sum;
+  if (q->passes & (TARE_FORWARD | TARE_BACKWARD_WEIGHTS)) add_transforms(s, w, inputs, image_box(s, 0));
+  if (q->passes & (TARE_BACKWARD_DATA | TARE_BACKWARD_WEIGHTS)) add_transforms(s, w, outputs, output_box(s, 0));
+  if (q->passes & (TARE_FORWARD | TARE_BACKWARD_DATA)) add_transforms(s, w, filters, filter_box(s, 0));
+  if (q->passes & TARE_FORWARD) add_transforms(s, w, outputs, output_box(s, 1));
+  if (q->passes & TARE_BACKWARD_DATA) add_transforms(s, w, inputs, image_box(s, 1));
+  if (q->passes & TARE_BACKWARD_WEIGHTS) add_transforms(s, w, filters, filter_box(s, 1));
+  if (q->passes & TARE_FORWARD) add_points(s, w, tiles * filters, 3);
+  if (q->passes & TARE_BACKWARD_DATA) add_points(s, w, tiles * filters, 3);
+  if (q->passes & TARE_BACKWARD_WEIGHTS) add_points(s, w, tiles * filters, 4);
+}
+
+tare_fft_work tare_fft_work_of(const tare_fft_shape *s, const tare_query *q) {
+  tare_fft_work w = {0};
+  if (s->mode == TARE_FFT_DENSE) add_dense(s, q, &w);
+  else add_point(s, q, &w);
+  return w;
 }
 
 static double cycles_of(const tare_fft_shape *s, const tare_query *q) {
   if (s->mode == TARE_FFT_FEW && q->passes & TARE_BACKWARD_DATA) return -1;
-  return call_cycles + (s->mode == TARE_FFT_DENSE ? dense_cycles(s, q) : point_cycles(s, q));
+  tare_fft_work w = tare_fft_work_of(s, q);
+  return w.transforms * cost.transforms + w.products * cost.products + s->lanes * (w.near * cost.near + w.far * cost.far) +
+         w.tiles * cost.tiles;
 }
 
 double tare_fft_choose(const tare_query *q, tare_fft_shape *out) {
