@@ -2,8 +2,8 @@
 /* The ordered table of candidates, and what several of them need. */
 #include "conv/candidate.h"
 
-const tare_candidate *const tare_candidates[] = {&tare_candidate_onednn, &tare_candidate_direct, &tare_candidate_fft, &tare_candidate_im2col,
-  &tare_candidate_reference, NULL};
+const tare_candidate *const tare_candidates[] = {&tare_candidate_onednn, &tare_candidate_direct, &tare_candidate_fft,
+  &tare_candidate_im2col, &tare_candidate_reference, NULL};
 
 static size_t planes_of(int n) { return n > 0 ? (size_t)n : 1; } /* left 0: one */
 

@@ -22,41 +22,45 @@ typedef struct own {
   int slots;        /* rows in the ring */
   int copies_dy;
   size_t row, dy_row; /* elements of a row in the ring, of a copied row of dy */
+  size_t lines_row;   /* of the outputs of a row of groups that has several lines */
   size_t pointers, sums; /* elements that the pointers to rows take; the sums and their errors, or the bias */
 } own;
 
 static size_t rounded(size_t elements) { return (elements + 15) / 16 * 16; }
 
-/* The kernels read whole vectors of dy, and no pixel behind the row may take part. */
+/*
+ * The kernels read whole vectors of dy, and no pixel behind the row may take part. A block of
+ * channels is copied too: its lines lie apart, and the kernel would wait for each of them.
+ */
 static int must_copy_dy(const tare_direct_form *f) {
-  int full = f->blocks > 1 ? f->outputs % f->width == 0 : f->width == f->shape.lanes;
-  return !full || f->shape.last != f->shape.lanes;
+  return (f->blocks ? f->outputs % f->width != 0 : f->width != f->shape.lanes) || f->shape.last != f->shape.lanes;
 }
 
 static own own_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
   own o = {.form = tare_direct_form_of(p, pass, lanes), .chain = 1};
   const tare_direct_form *f = &o.form;
-  int gradient = pass == TARE_BACKWARD_WEIGHTS, kh = f->kernel[0];
+  int gradient = pass == TARE_BACKWARD_WEIGHTS;
   o.row = tare_direct_row(f);
   if (gradient) {
-    while (o.chain < f->to[0] && (o.chain + 1) * f->shape.groups <= CHAIN && (size_t)(kh + o.chain) * o.row <= CHAIN_FLOATS) o.chain++;
+    while (o.chain < f->to[0] && (o.chain + 1) * f->shape.groups <= CHAIN && (size_t)(f->rows + o.chain) * o.row <= CHAIN_FLOATS) o.chain++;
     o.copies_dy = must_copy_dy(f);
     o.sums = 2 * tare_direct_weights_size(f);
-  } else o.sums = (size_t)f->blocks * (size_t)f->width;
-  o.slots = kh + o.chain - 1;
-  o.dy_row = o.copies_dy ? rounded((size_t)f->shape.groups * (size_t)(f->blocks > 1 ? f->width : f->shape.out) + (size_t)f->width) : 0;
+  } else o.sums = (size_t)f->width;
+  o.slots = f->rows + o.chain - 1;
+  o.lines_row = f->lines > 1 ? rounded((size_t)f->shape.groups * (size_t)f->width) : 0;
+  o.dy_row = o.copies_dy ? rounded((size_t)f->shape.groups * (size_t)(f->blocks ? f->width : f->shape.out) + (size_t)f->width) : 0;
   o.pointers = rounded((size_t)(o.slots + o.chain) * sizeof(void *) / sizeof(float));
   return o;
 }
 
 static size_t workspace_of(const own *o) {
-  return o->pointers + rounded(o->sums) + o->row * (size_t)(o->slots + 1) + o->dy_row * (size_t)o->chain;
+  return o->pointers + rounded(o->sums) + o->row * (size_t)(o->slots + 1) + o->dy_row * (size_t)o->chain + o->lines_row;
 }
 
 /* The areas of a workspace. */
 typedef struct areas {
   const void **x, **dy;
-  float *sums, *outside, *ring, *gradients;
+  float *sums, *outside, *ring, *gradients, *lines;
 } areas;
 
 static areas areas_of(const own *o, void *workspace) {
@@ -66,6 +70,7 @@ static areas areas_of(const own *o, void *workspace) {
   a.outside = a.sums + rounded(o->sums);
   a.ring = a.outside + o->row;
   a.gradients = a.ring + o->row * (size_t)o->slots;
+  a.lines = a.gradients + o->dy_row * (size_t)o->chain;
   memset(a.outside, 0, (o->row * (size_t)(o->slots + 1) + o->dy_row * (size_t)o->chain) * sizeof(float));
   return a;
 }
@@ -76,19 +81,19 @@ typedef struct walk {
   const own *o;
   areas a;
   const float *image; /* at the block's first channel */
-  int block, lanes;   /* lanes of the block that are channels */
+  int lanes;          /* channels of the block */
   int next;           /* row of the image that the ring gets next */
 } walk;
 
 static void copy_pixels(const walk *w, int pixels, int channels, const float *from, float *to) {
-  if (w->o->form.blocks == 1) memcpy(to, from, (size_t)pixels * (size_t)channels * sizeof(float));
+  if (!w->o->form.blocks) memcpy(to, from, (size_t)pixels * (size_t)channels * sizeof(float));
   else w->ready->kernels->direct_gather(pixels, w->lanes, from, (size_t)channels, to);
 }
 
 /* Row `i` of the image into its place; the zeros beside it stand there already. */
 static void copy_row(const walk *w, int i) {
   const tare_direct_form *f = &w->o->form;
-  int in = f->blocks > 1 ? f->width : f->channels, pad = f->pad[1], skip = pad < 0 ? -pad : 0;
+  int in = f->blocks ? f->width : f->channels, pad = f->pad[1], skip = pad < 0 ? -pad : 0;
   int pixels = f->from[1] - skip, room = f->to[1] + f->kernel[1] - 1 - pad - skip;
   float *to = w->a.ring + w->o->row * (size_t)(i % w->o->slots) + (size_t)(pad < 0 ? 0 : pad) * (size_t)in;
   const float *from = w->image + ((size_t)i * (size_t)f->from[1] + (size_t)skip) * (size_t)f->channels;
@@ -110,20 +115,34 @@ static void find_rows(walk *w, int first, int n) {
 /* The shape for the block: the last one may have fewer channels. */
 static tare_direct shape_of(const walk *w) {
   tare_direct shape = w->o->form.shape;
-  if (w->o->form.blocks > 1) shape.lanes = shape.last = w->lanes;
+  if (w->o->form.blocks) shape.lanes = shape.last = w->lanes;
   return shape;
+}
+
+/* The lines of a row of groups to where they belong, `n` of them. */
+static void spread_lines(const walk *w, int n, float *y) {
+  const tare_direct_form *f = &w->o->form;
+  size_t line = (size_t)(f->pixels * f->outputs), row = (size_t)f->to[1] * (size_t)f->outputs;
+  for (int i = 0; i < n; i++)
+    for (int g = 0; g < f->shape.groups; g++) {
+      size_t at = (size_t)g * line, length = row - at < line ? row - at : line;
+      const float *from = w->a.lines + (size_t)g * (size_t)f->width + (size_t)i * line;
+      for (size_t k = 0; k < length; k++) y[(size_t)i * row + at + k] = from[k];
+    }
 }
 
 static void forward(walk *w, const float *weights, const float *bias, float *y) {
   const tare_direct_form *f = &w->o->form;
   const tare_direct shape = shape_of(w);
-  size_t filter_row = (size_t)shape.taps * (size_t)f->width;
-  for (int r = 0; r < f->to[0]; r++, y += (size_t)f->to[1] * (size_t)f->outputs) {
+  size_t filter_row = (size_t)shape.taps * (size_t)f->width, row = (size_t)f->to[1] * (size_t)f->outputs;
+  for (int r = 0; r < f->to[0]; r += f->lines) {
     int first = r - f->pad[0], from = first < 0 ? -first : 0, to = f->from[0] - first;
-    if (to > f->kernel[0]) to = f->kernel[0];
-    find_rows(w, first, f->kernel[0]);
+    if (to > f->rows) to = f->rows;
+    find_rows(w, first, f->rows);
     if (to < from) to = from = 0;
-    w->ready->kernels->direct_forward(&shape, to - from, w->a.x + from, weights + (size_t)from * filter_row, bias, y);
+    float *out = f->lines > 1 ? w->a.lines : y + (size_t)r * row;
+    w->ready->kernels->direct_forward(&shape, to - from, w->a.x + from, weights + (size_t)from * filter_row, bias, out);
+    if (f->lines > 1) spread_lines(w, f->to[0] - r < f->lines ? f->to[0] - r : f->lines, y + (size_t)r * row);
   }
 }
 
@@ -141,11 +160,11 @@ static void find_gradients(walk *w, int first, int n, const float *dy) {
 static void backward_weights(walk *w, const float *dy, float *sums) {
   const tare_direct_form *f = &w->o->form;
   tare_direct shape = shape_of(w);
-  if (w->o->copies_dy && f->blocks > 1) shape.out = f->width;
-  tare_direct_chain chain = {.filter_rows = f->kernel[0], .down = 1, .x = w->a.x, .dy = w->a.dy, .outside = w->a.outside};
+  if (w->o->copies_dy && f->blocks) shape.out = f->width;
+  tare_direct_chain chain = {.filter_rows = f->rows, .down = 1, .x = w->a.x, .dy = w->a.dy, .outside = w->a.outside};
   for (int r = 0; r < f->to[0]; r += chain.rows) {
     chain.rows = f->to[0] - r < w->o->chain ? f->to[0] - r : w->o->chain;
-    find_rows(w, r - f->pad[0], chain.rows + f->kernel[0] - 1);
+    find_rows(w, r - f->pad[0], chain.rows + f->rows - 1);
     find_gradients(w, r, chain.rows, dy);
     for (chain.first = 0; chain.first < shape.groups; chain.first += chain.groups) {
       chain.groups = shape.groups - chain.first < 2 * CHAIN ? shape.groups - chain.first : CHAIN;
@@ -154,12 +173,12 @@ static void backward_weights(walk *w, const float *dy, float *sums) {
   }
 }
 
-/* The bias in whole vectors, as many times as a group has pixels. */
-static const float *spread_bias(const own *o, const float *bias, float *to) {
+/* The bias in whole vectors, as many times as a group has pixels; of a block of channels from the first one on. */
+static const float *spread_bias(const own *o, const float *bias, int lanes, float *to) {
   const tare_direct_form *f = &o->form;
   if (!bias) return NULL;
   memset(to, 0, o->sums * sizeof(float));
-  for (int pixel = 0; pixel < f->pixels; pixel++) memcpy(to + pixel * f->outputs, bias, (size_t)f->outputs * sizeof(float));
+  for (int i = 0; i < f->lines * f->pixels; i++) memcpy(to + (size_t)i * (size_t)lanes, bias, (size_t)lanes * sizeof(float));
   return to;
 }
 
@@ -168,27 +187,29 @@ static void run_blocks(walk *w, const float *x, const float *weights, const floa
   const own *o = w->o;
   const tare_direct_form *f = &o->form;
   size_t from = (size_t)f->from[0] * f->from[1] * f->channels, to = (size_t)f->to[0] * f->to[1] * f->outputs;
-  size_t filters = tare_direct_weights_size(f) / (size_t)f->blocks;
+  int blocks = f->blocks ? f->blocks : 1;
+  size_t filters = tare_direct_weights_size(f) / (size_t)blocks;
   for (int n = 0; n < w->ready->query.problem.batch; n++)
-    for (w->block = 0; w->block < f->blocks; w->block++) {
-      size_t lane = (size_t)w->block * (size_t)f->width;
-      w->lanes = f->blocks == 1 ? 0 : f->channels - (int)lane < f->width ? f->channels - (int)lane : f->width;
+    for (int block = 0; block < blocks; block++) {
+      int lane = block * f->width;
+      w->lanes = f->blocks && f->outputs - lane > f->width ? f->width : f->outputs - lane;
       w->image = x + (size_t)n * from + lane;
       w->next = 0;
-      if (dy) backward_weights(w, dy + (size_t)n * to + lane, w->a.sums + 2 * filters * (size_t)w->block);
-      else forward(w, weights + filters * (size_t)w->block, bias ? bias + lane : NULL, y + (size_t)n * to + lane);
+      size_t at = (size_t)n * to + (size_t)lane;
+      if (dy) backward_weights(w, dy + at, w->a.sums + 2 * filters * (size_t)block);
+      else forward(w, weights + filters * (size_t)block, spread_bias(o, bias ? bias + lane : NULL, w->lanes, w->a.sums), y + at);
     }
 }
 
 static tare_status run(const tare_ready *r, int passes, const tare_call *call) {
   const own *o = r->own;
   walk w = {.ready = r, .o = o, .a = areas_of(o, call->workspace)};
-  if (passes == TARE_FORWARD) run_blocks(&w, call->x, call->prepared, spread_bias(o, call->bias, w.a.sums), NULL, call->y);
+  if (passes == TARE_FORWARD) run_blocks(&w, call->x, call->prepared, call->bias, NULL, call->y);
   else if (passes == TARE_BACKWARD_DATA) run_blocks(&w, call->dy, call->prepared, NULL, NULL, call->dx);
   else {
     memset(w.a.sums, 0, o->sums * sizeof(float));
     run_blocks(&w, call->x, NULL, NULL, call->dy, NULL);
-    size_t filters = r->partial / (size_t)o->form.blocks; /* sums and errors alternate */
+    size_t filters = r->partial / (size_t)(o->form.blocks ? o->form.blocks : 1); /* sums and errors alternate */
     for (size_t i = 0; i < r->partial; i++) {
       const float *sum = w.a.sums + i / filters * 2 * filters + i % filters;
       ((float *)call->partial)[i] = sum[0] - sum[filters];
@@ -205,24 +226,28 @@ static const char *declines(const tare_conv_problem *p) {
   return NULL;
 }
 
-/* Vector multiplications and additions a cycle: dense with one vector a group, with more, depthwise; and the same of backward weights. */
-static const double speeds[2][3] = {{1.6, 1.8, 1.25}, {1.4, 1.7, 1.0}};
-enum { ROW = 100, FILTER_ROW = 12, VECTOR = 4 }; /* cycles for a row of outputs, for each filter row of it, and for each vector stored, copied or summed up */
+/*
+ * Measured: vector multiplications and additions a cycle, forward and backward weights: dense
+ * with one vector a group, with more, depthwise, sliding.
+ */
+static const double speeds[2][4] = {{1.75, 1.9, 1.1, 1.7}, {1.4, 1.65, 0.75, 1.35}};
+/* Cycles for a row of outputs, each filter row of it, each vector stored, copied or summed up, each sum of a row of backward weights. */
+static const double row_cycles = 60, filter_row_cycles = 10, vector_cycles = 4, sum_cycles = 1.5;
 
 static double cycles_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
   const own o = own_of(p, pass, lanes);
   const tare_direct_form *f = &o.form;
   int gradient = pass == TARE_BACKWARD_WEIGHTS, vectors = f->shape.vectors;
-  double images = (double)p->batch * f->blocks, rows = images * f->to[0], filter_rows = 0;
-  for (int r = 0; r < f->to[0]; r++) {
-    int first = r - f->pad[0], last = first + f->kernel[0];
+  double images = (double)p->batch * (f->blocks ? f->blocks : 1), rows = images * f->to[0] / f->lines, filter_rows = 0;
+  for (int r = 0; r < f->to[0]; r += f->lines) {
+    int first = r - f->pad[0], last = first + f->rows;
     filter_rows += (last < f->from[0] ? last : f->from[0]) - (first > 0 ? first : 0);
   }
   double sums = images * filter_rows * f->shape.taps * f->shape.groups * vectors;
-  double cycles = sums / speeds[gradient][f->shape.depthwise ? 2 : vectors > 1];
-  cycles += images * f->from[0] * ((double)o.row / lanes) * VECTOR;
-  if (gradient) cycles += rows / o.chain * f->kernel[0] * f->shape.taps * vectors * VECTOR;
-  else cycles += (rows * ROW + images * filter_rows * FILTER_ROW) * vectors + rows * f->shape.groups * vectors * VECTOR;
+  double cycles = sums / speeds[gradient][f->shape.kind == TARE_DIRECT_DENSE ? vectors > 1 : 1 + (int)f->shape.kind];
+  cycles += images * f->from[0] * ((double)o.row / lanes) * vector_cycles;
+  if (gradient) cycles += rows * f->rows * f->shape.taps * vectors * (vector_cycles / o.chain + sum_cycles);
+  else cycles += (rows * row_cycles + images * filter_rows * filter_row_cycles + rows * f->shape.groups * vector_cycles) * vectors;
   return cycles + 4 * (double)tare_direct_weights_size(f);
 }
 
@@ -237,7 +262,8 @@ static void judge(const tare_query *query, tare_verdict *verdict) {
   int lanes = tare_kernels_get(TARE_F32)->direct_lanes();
   tare_direct_form f = tare_direct_form_of(p, (tare_pass)query->passes, lanes);
   verdict->cycles = cycles_of(p, (tare_pass)query->passes, lanes);
-  snprintf(verdict->reason, sizeof verdict->reason, "%s, %d lanes, %d pixels at a time", f.shape.depthwise ? "depthwise" : "dense", lanes, f.pixels);
+  const char *kind = f.shape.kind == TARE_DIRECT_DENSE ? "dense" : "depthwise";
+  snprintf(verdict->reason, sizeof verdict->reason, "%s, %d lanes for %d x %d pixels", kind, lanes, f.lines, f.pixels);
 }
 
 static void drop(tare_ready *r) { tare_free(r->own); }

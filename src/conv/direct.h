@@ -10,8 +10,9 @@ typedef struct tare_direct_form {
   int from[2], to[2];       /* rows and columns of the images read and of those written */
   int kernel[2], pad[2];    /* pad: below 0, the first pixels are not read */
   int channels, outputs;    /* of a pixel in these images */
-  int blocks;               /* of channels, depthwise: one after the other */
-  int pixels;               /* of a group */
+  int blocks;               /* of channels, one after the other; 0: rows are read with all channels */
+  int lines, pixels;        /* of a group: its pixels stand in that many rows and columns */
+  int rows;                 /* of the filter as the kernels see it: lines - 1 more */
   int width;                /* lanes of all vectors of a group */
   tare_direct shape;        /* shape.lanes, last: of a block that is full */
 } tare_direct_form;

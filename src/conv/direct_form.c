@@ -3,87 +3,111 @@
 
 #include <string.h>
 
-static int vectors_for(int outputs, int lanes) { return (outputs + lanes - 1) / lanes; }
+enum { BUSY = 8 }; /* accumulators that keep the machine busy: two units, each ready after four cycles */
+
+static int parts_of(int n, int most) { return (n + most - 1) / most; }
+
+/* Vectors for an output pixel of a dense convolution, if a group has so many rows and columns of pixels. */
+static double cost_of(const tare_direct_form *f, int lines, int pixels, int lanes) {
+  int vectors = parts_of(lines * pixels * f->outputs, lanes), rows = parts_of(f->to[0], lines), groups = parts_of(f->to[1], pixels);
+  double taps = (double)(f->kernel[0] + lines - 1) * (f->kernel[1] + pixels - 1), held = (double)groups * (vectors > 2 ? 2 : vectors);
+  return taps * vectors * rows * groups * (held < BUSY ? BUSY / held : 1) * (lines > 1 ? 1.1 : 1);
+}
 
 /*
- * Pixels of a group, so that vectors are full: P pixels of a dense convolution cost (kw + P - 1) taps in
- * vectors_for(P outputs) vectors. Depthwise they cost nothing, but they fit only below one vector.
+ * The pixels of a group, so that vectors are full. A tap more in each direction for a pixel more; depthwise costs
+ * nothing, but its pixels must be neighbours and fit one vector.
  */
-static int pixels_of(const tare_direct_form *f, int lanes) {
-  if (f->shape.depthwise) return f->channels < lanes ? lanes / f->channels : 1;
-  int best = 1;
-  double least = 0;
-  for (int n = 1; n <= lanes && n <= f->to[1]; n++) {
-    double cost = (double)(f->kernel[1] + n - 1) * vectors_for(n * f->outputs, lanes) / n;
-    if (n > 1 && cost >= least * 0.999) continue;
-    best = n;
-    least = cost;
+static void choose_group(tare_direct_form *f, int one_line, int lanes) {
+  f->lines = f->pixels = 1;
+  if (f->shape.kind != TARE_DIRECT_DENSE) {
+    if (f->channels < lanes) f->pixels = lanes / f->channels;
+    return;
   }
-  return best;
+  double least = cost_of(f, 1, 1, lanes);
+  for (int lines = 1; lines <= (one_line ? 1 : lanes) && lines <= f->to[0]; lines++)
+    for (int pixels = 1; lines * pixels <= lanes && pixels <= f->to[1]; pixels++) {
+      double cost = cost_of(f, lines, pixels, lanes);
+      if (cost >= least * 0.999) continue;
+      least = cost;
+      f->lines = lines;
+      f->pixels = pixels;
+    }
+}
+
+static void set_images(tare_direct_form *f, const tare_conv_problem *p) {
+  f->channels = f->flipped ? p->outputs : p->channels;
+  f->outputs = f->flipped ? p->channels : p->outputs;
+  for (int i = 0; i < 2; i++) {
+    int out = tare_conv_output_size(p, i);
+    f->from[i] = f->flipped ? out : p->size[i];
+    f->to[i] = f->flipped ? p->size[i] : out;
+    f->kernel[i] = p->kernel[i];
+    f->pad[i] = f->flipped ? p->kernel[i] - 1 - p->pad[i] : p->pad[i];
+  }
 }
 
 tare_direct_form tare_direct_form_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
-  tare_direct_form f = {.flipped = pass == TARE_BACKWARD_DATA, .shape.depthwise = p->groups == p->channels && p->groups == p->outputs};
-  f.channels = f.flipped ? p->outputs : p->channels;
-  f.outputs = f.flipped ? p->channels : p->outputs;
-  for (int i = 0; i < 2; i++) {
-    int out = tare_conv_output_size(p, i);
-    f.from[i] = f.flipped ? out : p->size[i];
-    f.to[i] = f.flipped ? p->size[i] : out;
-    f.kernel[i] = p->kernel[i];
-    f.pad[i] = f.flipped ? p->kernel[i] - 1 - p->pad[i] : p->pad[i];
-  }
-  int n = f.pixels = pixels_of(&f, lanes), depthwise = f.shape.depthwise, several = depthwise && f.channels > lanes;
-  f.blocks = several ? vectors_for(f.channels, lanes) : 1;
-  int in = several ? lanes : f.channels; /* elements of a pixel in a row as the kernels read it */
-  f.shape.taps = depthwise ? f.kernel[1] : (f.kernel[1] + n - 1) * f.channels;
-  f.shape.tap = depthwise ? in : 1;
-  f.shape.groups = (f.to[1] + n - 1) / n;
-  f.shape.step = n * in;
-  f.shape.lanes = several ? lanes : n * f.outputs;
-  f.shape.last = several ? lanes : (f.to[1] - (f.shape.groups - 1) * n) * f.outputs;
-  f.shape.vectors = vectors_for(f.shape.lanes, lanes);
-  f.shape.out = several ? f.outputs : n * f.outputs;
-  f.width = f.shape.vectors * lanes;
+  tare_direct_form f = {.flipped = pass == TARE_BACKWARD_DATA};
+  tare_direct *s = &f.shape;
+  set_images(&f, p);
+  s->kind = p->groups == p->channels && p->groups == p->outputs ? TARE_DIRECT_DEPTHWISE : TARE_DIRECT_DENSE;
+  choose_group(&f, pass == TARE_BACKWARD_WEIGHTS, lanes);
+  if (s->kind == TARE_DIRECT_DEPTHWISE && f.pixels == 1) s->kind = TARE_DIRECT_SLIDING;
+  int slides = s->kind == TARE_DIRECT_SLIDING, in = slides ? lanes : f.channels; /* elements of a pixel in a row as the kernels read it */
+  int dense = s->kind == TARE_DIRECT_DENSE;
+  f.blocks = slides ? parts_of(f.channels, lanes) : 0;
+  f.rows = f.kernel[0] + f.lines - 1;
+  s->taps = dense ? (f.kernel[1] + f.pixels - 1) * in : f.kernel[1];
+  s->tap = dense ? 1 : in;
+  s->groups = parts_of(f.to[1], f.pixels);
+  s->step = f.pixels * in;
+  s->lanes = slides ? lanes : f.lines * f.pixels * f.outputs;
+  s->vectors = parts_of(s->lanes, lanes);
+  f.width = s->vectors * lanes;
+  s->last = slides || f.lines > 1 ? s->lanes : (f.to[1] - (s->groups - 1) * f.pixels) * f.outputs;
+  s->out = f.lines > 1 ? f.width : f.pixels * f.outputs;
   return f;
 }
 
 size_t tare_direct_row(const tare_direct_form *f) {
-  size_t in = f->blocks > 1 ? (size_t)f->width : (size_t)f->channels, beyond = f->shape.depthwise ? (size_t)f->width : 0;
-  size_t columns = (size_t)(f->shape.groups + TARE_DIRECT_SLACK) * (size_t)f->pixels + (size_t)f->kernel[1] - 1;
-  return (columns * in + beyond + 15) / 16 * 16;
+  int dense = f->shape.kind == TARE_DIRECT_DENSE;
+  size_t groups = (size_t)(f->shape.groups + TARE_DIRECT_SLACK), taps = (size_t)f->shape.taps * (size_t)f->shape.tap;
+  return (groups * (size_t)f->shape.step + taps + (dense ? 0 : (size_t)f->width) + 15) / 16 * 16;
 }
 
 size_t tare_direct_weights_size(const tare_direct_form *f) {
-  return (size_t)f->blocks * (size_t)f->kernel[0] * (size_t)f->shape.taps * (size_t)f->width;
+  return (size_t)(f->blocks ? f->blocks : 1) * (size_t)f->rows * (size_t)f->shape.taps * (size_t)f->width;
 }
 
 /* Where the folded weights have the tap (row, column) from channel `in` to output `out`, for one pixel of the group. */
-static size_t at(const tare_direct_form *f, int in, int out, int row, int column, int pixel) {
-  int depthwise = f->shape.depthwise, block = f->blocks > 1 ? out / f->width : 0;
-  int tap = depthwise ? column : (column + pixel) * f->channels + in;
-  int lane = f->blocks > 1 ? out % f->width : pixel * f->outputs + out;
-  return (((size_t)block * (size_t)f->kernel[0] + (size_t)row) * (size_t)f->shape.taps + (size_t)tap) * (size_t)f->width + (size_t)lane;
+static size_t at(const tare_direct_form *f, int in, int out, int row, int column, int line, int pixel) {
+  int tap = f->shape.kind == TARE_DIRECT_DENSE ? (column + pixel) * f->channels + in : column;
+  int block = f->blocks ? out / f->width : 0, lane = f->blocks ? out % f->width : (line * f->pixels + pixel) * f->outputs + out;
+  return (((size_t)block * (size_t)f->rows + (size_t)(row + line)) * (size_t)f->shape.taps + (size_t)tap) * (size_t)f->width + (size_t)lane;
 }
 
-/* For each plain weight: its places, one a pixel of the group, get it (fold) or are added up in it. */
+/* The places of a weight, one a pixel of the group, get it (fold) or are added up in it. */
+static void visit_one(const tare_direct_form *f, int fold, int in, int out, int row, int column, float *weight, float *folded) {
+  float sum = 0;
+  for (int line = 0; line < f->lines; line++)
+    for (int pixel = 0; pixel < f->pixels; pixel++) {
+      float *place = folded + at(f, in, out, row, column, line, pixel);
+      if (fold) *place = *weight;
+      else sum += *place;
+    }
+  if (!fold) *weight = sum;
+}
+
 static void visit(const tare_direct_form *f, int fold, float *weights, float *folded) {
-  int outs = f->flipped ? f->channels : f->outputs, ins = f->shape.depthwise ? 1 : f->flipped ? f->outputs : f->channels;
-  int kh = f->kernel[0], kw = f->kernel[1];
-  float *w = weights;
+  int dense = f->shape.kind == TARE_DIRECT_DENSE, kh = f->kernel[0], kw = f->kernel[1];
+  int outs = f->flipped ? f->channels : f->outputs, ins = !dense ? 1 : f->flipped ? f->outputs : f->channels;
   for (int o = 0; o < outs; o++)
     for (int c = 0; c < ins; c++)
       for (int i = 0; i < kh; i++)
-        for (int j = 0; j < kw; j++, w++) {
-          int in = f->flipped ? o : c, out = f->flipped && !f->shape.depthwise ? c : o, row = f->flipped ? kh - 1 - i : i;
-          int column = f->flipped ? kw - 1 - j : j;
-          float sum = 0;
-          for (int pixel = 0; pixel < f->pixels; pixel++) {
-            float *place = folded + at(f, in, out, row, column, pixel);
-            if (fold) *place = *w;
-            else sum += *place;
-          }
-          if (!fold) *w = sum;
+        for (int j = 0; j < kw; j++, weights++) {
+          if (f->flipped) visit_one(f, fold, o, dense ? c : o, kh - 1 - i, kw - 1 - j, weights, folded);
+          else visit_one(f, fold, c, o, i, j, weights, folded);
         }
 }
 

@@ -13,8 +13,14 @@
 #ifndef TARE_KERNEL_DIRECT_H
 #define TARE_KERNEL_DIRECT_H
 
+typedef enum tare_direct_kind {
+  TARE_DIRECT_DENSE,
+  TARE_DIRECT_DEPTHWISE,
+  TARE_DIRECT_SLIDING, /* depthwise with step = tap = the lanes of a vector: x stays in a register for all the taps that meet it */
+} tare_direct_kind;
+
 typedef struct tare_direct {
-  int depthwise;
+  tare_direct_kind kind;
   int taps, tap;    /* of a filter row; elements of x from one to the next */
   int groups, step; /* in a row of outputs; elements of x from one to the next */
   int vectors;      /* of a group; weights and sums of a tap are whole vectors */
@@ -32,6 +38,6 @@ typedef struct tare_direct_chain {
   const void *outside;    /* a row of zeros that stands in x for what is outside of the image */
 } tare_direct_chain;
 
-enum { TARE_DIRECT_SLACK = 3 }; /* so many groups behind those of a row may be read from x, and are not used */
+enum { TARE_DIRECT_SLACK = 3 }; /* so many groups behind those of a row may be read from x: numbers that do not matter */
 
 #endif

@@ -21,7 +21,7 @@ static double get(const tare_kernels *k, const void *array, size_t i) {
   return k->real == sizeof(float) ? (double)((const float *)array)[i] : ((const double *)array)[i];
 }
 
-/* n random numbers, 0 from `zeros` on. malloc: nothing behind them is readable. */
+/* n random numbers, or (rng NULL) zeros. malloc: nothing behind them is readable. */
 static numbers make(const tare_kernels *k, tare_rng *rng, size_t n) {
   numbers a = {n, malloc(n * sizeof(double)), malloc(n * k->real)};
   for (size_t i = 0; i < n; i++) a.wide[i] = rng ? tare_rng_normal(rng) : 0;
@@ -35,12 +35,15 @@ static void drop(numbers *a) {
   free(a->real);
 }
 
+static double tolerance_of(const tare_kernels *k) { return k->real == 4 ? 1e-6 : 2e-15; }
 static int ceiling(int a, int b) { return (a + b - 1) / b; }
 
 static tare_direct random_shape(tare_rng *rng, int lanes) {
-  tare_direct d = {.depthwise = draw(rng, 0, 1), .taps = draw(rng, 1, 19), .groups = draw(rng, 1, 70), .step = draw(rng, 1, 20)};
-  d.tap = d.depthwise ? draw(rng, 1, 20) : 1;
-  d.lanes = draw(rng, 1, d.depthwise ? lanes : 3 * lanes);
+  tare_direct d = {.kind = (tare_direct_kind)draw(rng, 0, 2), .taps = draw(rng, 1, 19), .groups = draw(rng, 1, 70)};
+  d.step = draw(rng, 1, 20);
+  d.tap = (d.kind != TARE_DIRECT_DENSE) ? draw(rng, 1, 20) : 1;
+  if (d.kind == TARE_DIRECT_SLIDING) d.step = d.tap = lanes;
+  d.lanes = draw(rng, 1, (d.kind != TARE_DIRECT_DENSE) ? lanes : 3 * lanes);
   d.vectors = ceiling(d.lanes, lanes);
   d.last = draw(rng, 1, d.lanes);
   d.out = d.lanes + draw(rng, 0, 3);
@@ -49,11 +52,11 @@ static tare_direct random_shape(tare_rng *rng, int lanes) {
 
 /* What lane `lane` of group g meets at tap t. */
 static double x_of(const tare_direct *d, const double *x, int g, int t, int lane) {
-  return x[g * d->step + t * d->tap + (d->depthwise ? lane : 0)];
+  return x[g * d->step + t * d->tap + ((d->kind != TARE_DIRECT_DENSE) ? lane : 0)];
 }
 
 static numbers make_row(const tare_kernels *k, tare_rng *rng, const tare_direct *d, int slack) {
-  size_t lanes = d->depthwise ? (size_t)k->direct_lanes() : 1;
+  size_t lanes = (d->kind != TARE_DIRECT_DENSE) ? (size_t)k->direct_lanes() : 1;
   return make(k, rng, (size_t)(d->groups - 1 + slack) * d->step + (size_t)(d->taps - 1) * d->tap + lanes);
 }
 
@@ -88,7 +91,7 @@ static void forward(const tare_kernels *k, tare_rng *rng) {
       int mine = lane < (g == d.groups - 1 ? d.last : d.lanes);
       double want = mine ? y_of(&d, rows, x, w.wide, with_bias ? bias.wide : NULL, g, lane, width, &size) : 0;
       if (!mine) assert_true(isnan(got)); /* between groups nothing is written */
-      else if (!(fabs(got - want) <= (k->real == 4 ? 1e-6 : 2e-15) * size)) fail_msg("group %d lane %d: %.9g, expected %.9g", g, lane, got, want);
+      else if (!(fabs(got - want) <= tolerance_of(k) * size)) fail_msg("group %d lane %d: %.9g, expected %.9g", g, lane, got, want);
     }
   for (size_t i = used * k->real; i < (used + GUARD) * k->real; i++) assert_int_equal(y[i], 0xFF);
   for (int a = 0; a < rows; a++) drop(&x[a]);
@@ -101,13 +104,14 @@ static void forward(const tare_kernels *k, tare_rng *rng) {
 static void weights(const tare_kernels *k, tare_rng *rng) {
   const tare_direct d = random_shape(rng, k->direct_lanes());
   int width = d.vectors * k->direct_lanes();
-  tare_direct_chain c = {.filter_rows = draw(rng, 1, 9), .rows = draw(rng, 1, 4), .down = draw(rng, 1, 2), .first = draw(rng, 0, d.groups - 1)};
+  tare_direct_chain c = {.filter_rows = draw(rng, 1, 9), .rows = draw(rng, 1, 4), .down = draw(rng, 1, 2)};
+  c.first = draw(rng, 0, d.groups - 1);
   c.groups = draw(rng, 1, d.groups - c.first);
-  int count = (c.rows - 1) * c.down + c.filter_rows;
-  numbers x[MOST_X], dy[4], outside = make_row(k, NULL, &d, 0);
+  int slack = d.kind == TARE_DIRECT_SLIDING ? TARE_DIRECT_SLACK : 0, count = (c.rows - 1) * c.down + c.filter_rows;
+  numbers x[MOST_X], dy[4], outside = make_row(k, NULL, &d, slack);
   const void *x_rows[MOST_X], *dy_rows[4];
   for (int i = 0; i < count; i++) {
-    x[i] = make_row(k, draw(rng, 0, 2) ? rng : NULL, &d, 0);
+    x[i] = make_row(k, draw(rng, 0, 2) ? rng : NULL, &d, slack);
     x_rows[i] = x[i].wide[0] == 0 ? outside.real : x[i].real;
   }
   for (int i = 0; i < c.rows; i++) dy_rows[i] = (dy[i] = make(k, rng, (size_t)(d.groups - 1) * d.out + width)).real;
@@ -128,7 +132,7 @@ static void weights(const tare_kernels *k, tare_rng *rng) {
         size += fabs(term);
       }
     double got = get(k, sums.real, i) - get(k, sums.real, n + i);
-    if (!(fabs(got - want) <= (k->real == 4 ? 1e-6 : 2e-15) * size)) fail_msg("row %d tap %d lane %d: %.9g, expected %.9g", a, t, lane, got, want);
+    if (!(fabs(got - want) <= tolerance_of(k) * size)) fail_msg("row %d tap %d lane %d: %.9g, expected %.9g", a, t, lane, got, want);
   }
   for (int i = 0; i < count; i++) drop(&x[i]);
   for (int i = 0; i < c.rows; i++) drop(&dy[i]);
@@ -186,7 +190,8 @@ static void check_accuracy(tare_rng *rng, const char *text) {
   tare_conv_plan *plan;
   assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.candidate = "direct"}, &plan, NULL), TARE_OK);
   float *prepared = tare_alloc(tare_conv_prepared_size(plan), 4), *partial = tare_alloc(tare_conv_partial_size(plan), 4);
-  float *workspace = tare_alloc(tare_conv_workspace_size(plan), 4), *y = tare_alloc(ny, 4), *dx = tare_alloc(nx, 4), *dw = tare_alloc(nw, 4);
+  float *workspace = tare_alloc(tare_conv_workspace_size(plan), 4);
+  float *y = tare_alloc(ny, 4), *dx = tare_alloc(nx, 4), *dw = tare_alloc(nw, 4);
   assert_int_equal(tare_conv_prepare(plan, w, prepared, workspace, NULL), TARE_OK);
   assert_int_equal(tare_conv_forward(plan, x, prepared, NULL, y, NULL, workspace, NULL), TARE_OK);
   assert_int_equal(tare_conv_backward(plan, x, dy, prepared, NULL, dx, partial, workspace, NULL), TARE_OK);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vectors of the direct kernels, and how many accumulators the registers hold beside operands. */
+/*
+ * Vectors of the direct kernels, and what the registers hold: UNITS * UNIT accumulators; sliding: WINDOW of them beside
+ * WINDOW_TAPS weights, or all of them beside WINDOW_DY vectors of dy.
+ */
 #ifndef TARE_KERNEL_TMPL_DIRECT_H
 #define TARE_KERNEL_TMPL_DIRECT_H
 
@@ -8,19 +11,25 @@
 #include "kernel/tmpl/body.h"
 
 #if defined __AVX512F__
-enum { VECTOR_BYTES = 64, UNITS = 12 };
+enum { VECTOR_BYTES = 64, UNITS = 12, WINDOW = 16, WINDOW_TAPS = 8, WINDOW_DY = 4 };
 #elif defined __AVX2__
-enum { VECTOR_BYTES = 32, UNITS = 6 };
+enum { VECTOR_BYTES = 32, UNITS = 6, WINDOW = 8, WINDOW_TAPS = 5, WINDOW_DY = 2 };
 #else
-enum { VECTOR_BYTES = 16, UNITS = 6 };
+enum { VECTOR_BYTES = 16, UNITS = 6, WINDOW = 8, WINDOW_TAPS = 5, WINDOW_DY = 2 };
 #endif
 enum { LANES = VECTOR_BYTES / (int)sizeof(REAL) };
-enum { UNIT = 2 }; /* accumulators; UNITS of them at most */
+enum { UNIT = 2 }; /* accumulators */
 
 typedef REAL vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef REAL loose __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias)); /* anywhere in memory */
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* The first of the equal parts that n is cut into, none larger than `most`. */
+static inline int part_of(int n, int most) {
+  int parts = (n + most - 1) / most;
+  return (n + parts - 1) / parts;
+}
 
 ALWAYS_INLINE vector load(const REAL *from) { return *(const loose *)from; }
 ALWAYS_INLINE void store(REAL *to, vector v) { *(loose *)to = v; }

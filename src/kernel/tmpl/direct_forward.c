@@ -27,17 +27,47 @@ typedef struct row {
   REAL *y;
 } row;
 
-/* The outputs of `count` groups from `first` on, `vectors` vectors of each; n: lanes of the last of them, in a group and in the row's last group. */
-ALWAYS_INLINE void block(const row *r, int depthwise, int count, int vectors, int first, int real, const int n[2]) {
-  const tare_direct *d = r->d;
-  vector sums[24];
+/* Groups whose outputs are held together. */
+typedef struct block {
+  int first, real;  /* `real` of them, from the first on */
+  int lanes, last;  /* from the block's first vector on, in a group and in the row's last group */
+  int whole;        /* vectors, everywhere */
+} block;
+
+ALWAYS_INLINE void begin(const row *r, int count, int vectors, vector *sums) {
 #pragma GCC unroll 24
   for (int i = 0; i < count * vectors; i++) sums[i] = r->bias ? load(r->bias + i % vectors * LANES) : (vector){0};
-  const REAL *w = r->weights;
-  const ptrdiff_t step = d->step, tap = d->tap, width = (ptrdiff_t)d->vectors * LANES;
+}
+
+ALWAYS_INLINE void end(const row *r, const block *b, int count, int vectors, const vector *sums) {
+  if (vectors == 1 && b->whole && b->real == count && !r->add) {
+    REAL *y = r->y + (ptrdiff_t)b->first * r->d->out;
+#pragma GCC unroll 24
+    for (int j = 0; j < count; j++, y += r->d->out) store(y, sums[j]);
+    return;
+  }
+#pragma GCC unroll 24
+  for (int j = 0; j < count; j++) {
+    if (j >= b->real) break;
+    REAL *y = r->y + (ptrdiff_t)(b->first + j) * r->d->out;
+    int lanes = b->first + j == r->d->groups - 1 ? b->last : b->lanes;
+    for (int v = 0; v < vectors; v++, y += LANES, lanes -= LANES) {
+      vector sum = sums[j * vectors + v];
+      if (lanes < LANES) store_some(y, sum, lanes, r->add);
+      else store(y, r->add ? load(y) + sum : sum);
+    }
+  }
+}
+
+ALWAYS_INLINE void fixed(const row *r, const block *b, int depthwise, int count, int vectors) {
+  const tare_direct *d = r->d;
+  const ptrdiff_t step = d->step, tap = depthwise ? d->tap : 1, width = (ptrdiff_t)d->vectors * LANES;
   const multiples m = multiples_of(step);
+  const REAL *w = r->weights;
+  vector sums[UNITS * UNIT];
+  begin(r, count, vectors, sums);
   for (int a = 0; a < r->rows; a++) {
-    const REAL *x = r->x[a] + first * step, *x1 = x + 8 * step, *x2 = x1 + 8 * step;
+    const REAL *x = r->x[a] + b->first * step, *x1 = x + 8 * step, *x2 = x1 + 8 * step;
     __asm__("" : "+r"(x), "+r"(x1), "+r"(x2));
     for (int t = 0; t < d->taps; t++, x += tap, x1 += tap, x2 += tap, w += width) {
       vector weights[2];
@@ -51,29 +81,59 @@ ALWAYS_INLINE void block(const row *r, int depthwise, int count, int vectors, in
       }
     }
   }
+  end(r, b, count, vectors, sums);
+}
+
+/* `taps` taps of a filter row: each vector of x is read once. */
+ALWAYS_INLINE void slide(int count, int taps, const REAL *x, const REAL *w, vector *sums) {
+  vector weights[WINDOW_TAPS];
+#pragma GCC unroll 8
+  for (int t = 0; t < taps; t++) weights[t] = load(w + t * LANES);
 #pragma GCC unroll 24
-  for (int j = 0; j < count; j++) {
-    if (j >= real) break;
-    REAL *y = r->y + (ptrdiff_t)(first + j) * d->out;
-    int some = n[first + j == d->groups - 1];
-    for (int v = 0; v < vectors; v++) {
-      int left = some - v * LANES;
-      vector sum = sums[j * vectors + v];
-      if (left < LANES) store_some(y + v * LANES, sum, left, r->add);
-      else store(y + v * LANES, r->add ? load(y + v * LANES) + sum : sum);
-    }
+  for (int i = 0; i < count + taps - 1; i++) {
+    vector at = load(x + i * LANES);
+#pragma GCC unroll 8
+    for (int t = 0; t < taps; t++)
+      if (i - t >= 0 && i - t < count) sums[i - t] += at * weights[t];
   }
 }
 
-/* All groups of a row, for one block of vectors. */
-ALWAYS_INLINE void blocks(const row *r, int depthwise, int vectors, const int n_lanes[2]) {
-  const int unit = UNIT / vectors, most = UNITS * unit, groups = r->d->groups;
-  int parts = (groups + most - 1) / most, each = (groups + parts - 1) / parts;
-  each = (each + unit - 1) / unit * unit;
-  for (int first = 0; first < groups; first += each) {
-    int real = groups - first < each ? groups - first : each;
-    switch ((real + unit - 1) / unit) {
-#define COUNT(n) case n: block(r, depthwise, n * UNIT / vectors, vectors, first, real, n_lanes); break;
+ALWAYS_INLINE void sliding(const row *r, const block *b, int count) {
+  const REAL *w = r->weights;
+  vector sums[WINDOW];
+  begin(r, count, 1, sums);
+  for (int a = 0; a < r->rows; a++) {
+    const REAL *x = r->x[a] + b->first * LANES;
+    for (int left = r->d->taps, taps; left; left -= taps, x += taps * LANES, w += taps * LANES) {
+      taps = part_of(left, WINDOW_TAPS);
+      switch (taps) {
+#define TAPS(n) case n: slide(count, n, x, w, sums); break;
+      TAPS(1) TAPS(2) TAPS(3) TAPS(4) TAPS(5)
+#if defined __AVX512F__
+      TAPS(6) TAPS(7) TAPS(8)
+#endif
+#undef TAPS
+      }
+    }
+  }
+  end(r, b, count, 1, sums);
+}
+
+/* More than the registers hold is never asked for. */
+ALWAYS_INLINE void held(const row *r, const block *b, tare_direct_kind kind, int count, int vectors) {
+  if (kind != TARE_DIRECT_SLIDING) fixed(r, b, kind == TARE_DIRECT_DEPTHWISE, count, vectors);
+  else if (count <= WINDOW) sliding(r, b, count);
+}
+
+/* All groups of a row, for one or two vectors. */
+ALWAYS_INLINE void blocks(const row *r, tare_direct_kind kind, int vectors, int lanes, int last) {
+  const int slides = kind == TARE_DIRECT_SLIDING, unit = slides ? 4 : UNIT / vectors, most = slides ? WINDOW : UNITS * unit;
+  int groups = r->d->groups, each = (part_of(groups, most) + unit - 1) / unit * unit;
+  block b = {0, 0, lanes, last, lanes >= LANES && last >= LANES};
+  for (; b.first < groups; b.first += each) {
+    b.real = groups - b.first < each ? groups - b.first : each;
+    switch ((b.real + unit - 1) / unit) {
+#define COUNT(n) case n: held(r, &b, kind, n * unit, vectors); break;
     COUNT(1) COUNT(2) COUNT(3) COUNT(4) COUNT(5) COUNT(6)
 #if defined __AVX512F__
     COUNT(7) COUNT(8) COUNT(9) COUNT(10) COUNT(11) COUNT(12)
@@ -87,11 +147,12 @@ ALWAYS_INLINE void blocks(const row *r, int depthwise, int vectors, const int n_
 static void whole_row(row r) {
   const tare_direct *d = r.d;
   for (int v = 0, two; v < d->vectors; v += 1 + two) {
-    const int n[2] = {d->lanes - v * LANES, d->last - v * LANES};
-    two = !d->depthwise && v + 1 < d->vectors;
-    if (d->depthwise) blocks(&r, 1, 1, n);
-    else if (two) blocks(&r, 0, 2, n);
-    else blocks(&r, 0, 1, n);
+    int lanes = d->lanes - v * LANES, last = d->last - v * LANES;
+    two = d->kind == TARE_DIRECT_DENSE && v + 1 < d->vectors;
+    if (d->kind == TARE_DIRECT_SLIDING) blocks(&r, TARE_DIRECT_SLIDING, 1, lanes, last);
+    else if (d->kind == TARE_DIRECT_DEPTHWISE) blocks(&r, TARE_DIRECT_DEPTHWISE, 1, lanes, last);
+    else if (two) blocks(&r, TARE_DIRECT_DENSE, 2, lanes, last);
+    else blocks(&r, TARE_DIRECT_DENSE, 1, lanes, last);
     r.weights += (1 + two) * LANES;
     if (r.bias) r.bias += (1 + two) * LANES;
     r.y += (1 + two) * LANES;
@@ -114,10 +175,13 @@ void NAME(direct_forward)(const tare_direct *d, int rows, const void *const *x, 
 int NAME(direct_lanes)(void) { return LANES; }
 
 void NAME(direct_gather)(int pixels, int n, const void *from, size_t stride, void *to) {
+  const size_t next_row = (size_t)pixels * stride;
   const REAL *in = from;
   REAL *out = to;
-  for (int i = 0; i < pixels; i++, in += stride, out += LANES)
+  for (int i = 0; i < pixels; i++, in += stride, out += LANES) {
+    __builtin_prefetch(in + next_row);
     if (n == LANES) store(out, load(in));
     else
       for (int lane = 0; lane < LANES; lane++) out[lane] = lane < n ? in[lane] : 0;
+  }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Backward weights of direct convolutions (kernel/direct.h): the sums of a few taps of a few filter rows stay in registers while pixels pass by. */
+/* Backward weights of direct convolutions (kernel/direct.h): sums of a few taps stay in registers while pixels pass. */
 #include "kernel/tmpl/direct.h"
 
 enum { MOST = UNITS * UNIT };             /* accumulators */
@@ -33,44 +33,70 @@ static int all_outside(const void *const *x, int rows, const void *outside) {
   return rows == 0;
 }
 
+/* What a row of outputs adds. */
+ALWAYS_INLINE void fixed(const chain *k, int depthwise, int rows, int taps, int vectors, const REAL **x, const REAL *dy, vector *sums) {
+  const ptrdiff_t step = k->d->step, tap = depthwise ? k->d->tap : 1;
+  const multiples m = multiples_of(tap);
+  for (int g = 0; g < k->c->groups; g++, dy += k->d->out) {
+    vector out[2];
+    for (int v = 0; v < vectors; v++) out[v] = load(dy + v * LANES);
+#pragma GCC unroll 24
+    for (int i = 0; i < rows * taps; i++) {
+      const REAL *at = multiple(x[i / taps], tap, m, i % taps);
+      if (depthwise) sums[i] += load(at) * out[0];
+      else
+        for (int v = 0; v < vectors; v++) sums[i * vectors + v] += *at * out[v];
+    }
+    for (int a = 0; a < rows; a++) x[a] += step;
+  }
+}
+
+/* The same, each vector of x read once for WINDOW_DY groups; missing ones are zeros. */
+ALWAYS_INLINE void sliding(const chain *k, int rows, int taps, const REAL **x, const REAL *dy, vector *sums) {
+  for (int left = k->c->groups; left > 0; left -= WINDOW_DY) {
+    vector out[WINDOW_DY];
+#pragma GCC unroll 4
+    for (int j = 0; j < WINDOW_DY; j++, dy += k->d->out) {
+      __builtin_prefetch(dy + (ptrdiff_t)k->d->groups * k->d->out); /* the next row */
+      out[j] = j < left ? load(dy) : (vector){0};
+    }
+#pragma GCC unroll 12
+    for (int i = 0; i < WINDOW_DY + taps - 1; i++)
+#pragma GCC unroll 4
+      for (int a = 0; a < rows; a++) {
+        vector at = load(x[a] + i * LANES);
+#pragma GCC unroll 8
+        for (int t = 0; t < taps; t++)
+          if (i - t >= 0 && i - t < WINDOW_DY) sums[a * taps + t] += at * out[i - t];
+      }
+    for (int a = 0; a < rows; a++) x[a] += WINDOW_DY * LANES;
+  }
+}
+
 /* `taps` taps from `tap` on of `rows` filter rows from `row` on, outputs of `vectors` vectors from the first on. */
-ALWAYS_INLINE void block(const chain *k, int depthwise, int rows, int taps, int vectors, int row, int tap, int first) {
+ALWAYS_INLINE void block(const chain *k, tare_direct_kind kind, int rows, int taps, int vectors, int row, int tap, int first) {
   const tare_direct *d = k->d;
   const tare_direct_chain *c = k->c;
-  vector sums[MOST];
+  vector sums[MOST], part[MOST];
 #pragma GCC unroll 24
   for (int i = 0; i < rows * taps * vectors; i++) sums[i] = (vector){0};
-  const ptrdiff_t step = d->step, right = depthwise ? d->tap : 1;
-  const multiples m = multiples_of(right);
   for (int r = 0; r < c->rows; r++) {
     const void *const *from = c->x + r * c->down + row;
     if (all_outside(from, rows, c->outside)) continue;
-    const REAL *dy = (const REAL *)c->dy[r] + (ptrdiff_t)c->first * d->out + (ptrdiff_t)first * LANES;
-    const REAL *x[MOST_ROWS];
-    for (int a = 0; a < rows; a++) x[a] = (const REAL *)from[a] + c->first * step + tap * right;
-    for (int g = 0; g < c->groups; g++, dy += d->out) {
-      vector out[2];
-      for (int v = 0; v < vectors; v++) out[v] = load(dy + v * LANES);
-#pragma GCC unroll 24
-      for (int i = 0; i < rows * taps; i++) {
-        const REAL *at = multiple(x[i / taps], right, m, i % taps);
-        if (depthwise) sums[i] += load(at) * out[0];
-        else
-          for (int v = 0; v < vectors; v++) sums[i * vectors + v] += *at * out[v];
-      }
-      for (int a = 0; a < rows; a++) x[a] += step;
-    }
+    const REAL *dy = (const REAL *)c->dy[r] + (ptrdiff_t)c->first * d->out + (ptrdiff_t)first * LANES, *x[MOST_ROWS];
+    for (int a = 0; a < rows; a++) x[a] = (const REAL *)from[a] + (ptrdiff_t)c->first * d->step + (ptrdiff_t)tap * d->tap;
+    if (kind == TARE_DIRECT_SLIDING) sliding(k, rows, taps, x, dy, sums);
+    else fixed(k, kind == TARE_DIRECT_DEPTHWISE, rows, taps, vectors, x, dy, sums);
   }
-  vector part[MOST];
 #pragma GCC unroll 24
   for (int i = 0; i < rows * taps * vectors; i++) part[i] = sums[i];
   add_chain(k, row, rows, tap, taps, first, vectors, part);
 }
 
 /* The block with constant sizes. Those that the registers cannot hold are never asked for. */
-ALWAYS_INLINE void sized_block(const chain *k, int depthwise, int rows, int taps, int vectors, int row, int tap, int first) {
+ALWAYS_INLINE void sized_block(const chain *k, tare_direct_kind kind, int rows, int taps, int vectors, int row, int tap, int first) {
   switch (rows * 16 + taps) {
-#define SIZE(a, b) case a * 16 + b: if (a * b * vectors <= MOST) block(k, depthwise, a, b, vectors, row, tap, first); break;
+#define SIZE(a, b) case a * 16 + b: if (a * b * vectors <= MOST) block(k, kind, a, b, vectors, row, tap, first); break;
 #define SIZES(b) SIZE(1, b) SIZE(2, b) SIZE(3, b) SIZE(4, b)
   SIZES(1) SIZES(2) SIZES(3) SIZES(4)
 #if defined __AVX512F__
@@ -81,17 +107,15 @@ ALWAYS_INLINE void sized_block(const chain *k, int depthwise, int rows, int taps
   }
 }
 
-static inline int part_of(int n, int most) { return (n + (n + most - 1) / most - 1) / ((n + most - 1) / most); } /* equal parts of n */
-
 /* All taps of all filter rows. */
-ALWAYS_INLINE void blocks(const chain *k, int depthwise, int vectors, int first) {
+ALWAYS_INLINE void blocks(const chain *k, tare_direct_kind kind, int vectors, int first) {
   const int most_taps = MOST_TAPS / vectors, all_taps = k->d->taps, all_rows = k->c->filter_rows;
   for (int tap = 0, taps; tap < all_taps; tap += taps) {
     taps = part_of(all_taps - tap, most_taps);
     int most_rows = MOST / (taps * vectors) < MOST_ROWS ? MOST / (taps * vectors) : MOST_ROWS;
     for (int row = 0, rows; row < all_rows; row += rows) {
       rows = part_of(all_rows - row, most_rows);
-      sized_block(k, depthwise, rows, taps, vectors, row, tap, first);
+      sized_block(k, kind, rows, taps, vectors, row, tap, first);
     }
   }
 }
@@ -99,7 +123,8 @@ ALWAYS_INLINE void blocks(const chain *k, int depthwise, int vectors, int first)
 void NAME(direct_weights)(const tare_direct *d, const tare_direct_chain *c, void *sums) {
   chain k = {d, c, sums};
   for (int v = 0; v < d->vectors; v++)
-    if (d->depthwise) blocks(&k, 1, 1, v);
-    else if (v + 1 < d->vectors) blocks(&k, 0, 2, v++);
-    else blocks(&k, 0, 1, v);
+    if (d->kind == TARE_DIRECT_SLIDING) blocks(&k, TARE_DIRECT_SLIDING, 1, v);
+    else if (d->kind == TARE_DIRECT_DEPTHWISE) blocks(&k, TARE_DIRECT_DEPTHWISE, 1, v);
+    else if (v + 1 < d->vectors) blocks(&k, TARE_DIRECT_DENSE, 2, v++);
+    else blocks(&k, TARE_DIRECT_DENSE, 1, v);
 }
