@@ -4,11 +4,11 @@
 
 /*
  * Cycles of a unit of each kind of work; of the vectors read and written, of each of their lanes. A least-squares fit to the
- * times of 1,129 shapes with 16 lanes and as many with 8 (doc/engine.md): errors of 10 to 15 %, and the shape that is
- * chosen takes 1 % more than the best one on average.
+ * times of 900 passes with 16 lanes and as many with 8 (doc/engine.md): errors of 15 %, and the shape that is
+ * chosen takes 3 % more than the best one on average.
  */
-static const tare_fft_work cost = {.transforms = 0.52, .products = 0.7, .near = 0.078, .far = 0.13, .tiles = 1100};
-enum { FEW_CHANNELS = 4, L2_FLOATS = 1 << 17 };
+static const tare_fft_work cost = {.transforms = 0.47, .products = 0.65, .near = 0.085, .far = 0.13, .beyond = 0.38, .tiles = 1100};
+enum { FEW_CHANNELS = 4, L2_FLOATS = 1 << 17, L3_FLOATS = 1 << 22 };
 
 static int smaller(int a, int b) { return a < b ? a : b; }
 static int larger(int a, int b) { return a > b ? a : b; }
@@ -63,7 +63,7 @@ static int end_of(const tare_fft_shape *s, int i) {
 }
 
 /* `count` transforms of boxes of rows x columns that end at (row_end, column_end). */
-typedef struct box { int inverse, rows, row_end, column_end; } box;
+typedef struct box { int inverse, rows, columns, row_end, column_end; } box;
 
 static void add_transforms(const tare_fft_shape *s, tare_fft_work *w, double count, box b) {
   tare_tile tile = tare_tile_describe(s->size);
@@ -71,16 +71,17 @@ static void add_transforms(const tare_fft_shape *s, tare_fft_work *w, double cou
                                 : tare_tile_forward_operations(&tile, b.row_end, b.column_end);
   double spectrum = 2.0 * s->frequencies, half = ((double)s->size + 2) * b.rows;
   w->transforms += count * operations;
+  w->far += count * b.rows * b.columns; /* the pixels */
   w->tiles += count;
   if (s->mode == TARE_FFT_DENSE) w->far += count * 2 * half;
   if (s->mode == TARE_FFT_DENSE || spectrum * 2 * s->lanes < L2_FLOATS) w->near += count * spectrum;
   else w->far += count * spectrum;
 }
 
-static box image_box(const tare_fft_shape *s, int inverse) { return (box){inverse, pixels(s, 0), end_of(s, 0), end_of(s, 1)}; }
-static box output_box(const tare_fft_shape *s, int inverse) { return (box){inverse, s->axes[0].step, s->axes[0].step, s->axes[1].step}; }
+static box image_box(const tare_fft_shape *s, int inverse) { return (box){inverse, pixels(s, 0), pixels(s, 1), end_of(s, 0), end_of(s, 1)}; }
+static box output_box(const tare_fft_shape *s, int inverse) { return (box){inverse, s->axes[0].step, s->axes[1].step, s->axes[0].step, s->axes[1].step}; }
 static box filter_box(const tare_fft_shape *s, int inverse) {
-  return (box){inverse, s->axes[0].kernel, s->axes[0].kernel, s->axes[1].kernel};
+  return (box){inverse, s->axes[0].kernel, s->axes[1].kernel, s->axes[0].kernel, s->axes[1].kernel};
 }
 
 static void add_matrices(const tare_fft_shape *s, tare_fft_work *w, double rows, double vectors, double terms) {
@@ -130,17 +131,29 @@ static void add_point(const tare_fft_shape *s, const tare_query *q, tare_fft_wor
   if (q->passes & TARE_BACKWARD_WEIGHTS) add_points(s, w, tiles * filters, 4);
 }
 
+/* Floats of the images and outputs, and dense also of their half-transformed tiles. */
+static double footprint(const tare_fft_shape *s, const tare_query *q) {
+  double images = (double)s->axes[0].size * s->axes[1].size * q->problem.channels, outputs = (double)s->axes[0].out * s->axes[1].out * q->problem.outputs;
+  double half = ((double)s->size + 2) * s->tiles * s->lanes * s->groups;
+  if (s->mode == TARE_FFT_DENSE) images += half * pixels(s, 0) * s->in_blocks, outputs += half * s->axes[0].step * s->out_blocks;
+  return q->problem.batch * (images + outputs);
+}
+
 tare_fft_work tare_fft_work_of(const tare_fft_shape *s, const tare_query *q) {
   tare_fft_work w = {0};
   if (s->mode == TARE_FFT_DENSE) add_dense(s, q, &w);
   else add_point(s, q, &w);
+  if (footprint(s, q) > L3_FLOATS) {
+    w.beyond = w.far;
+    w.far = 0;
+  }
   return w;
 }
 
 static double cycles_of(const tare_fft_shape *s, const tare_query *q) {
   if (s->mode == TARE_FFT_FEW && q->passes & TARE_BACKWARD_DATA) return -1;
   tare_fft_work w = tare_fft_work_of(s, q);
-  return w.transforms * cost.transforms + w.products * cost.products + s->lanes * (w.near * cost.near + w.far * cost.far) +
+  return w.transforms * cost.transforms + w.products * cost.products + s->lanes * (w.near * cost.near + w.far * cost.far + w.beyond * cost.beyond) +
          w.tiles * cost.tiles;
 }
 
