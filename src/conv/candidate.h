@@ -78,6 +78,8 @@ size_t tare_conv_pixels(const tare_conv_problem *problem);
 size_t tare_conv_output_pixels(const tare_conv_problem *problem);
 /* Multiplications and additions of one pass. */
 double tare_conv_flops(const tare_conv_problem *problem);
+/* Cycles that reading the images and writing the outputs (or the other way round) costs beside the arithmetic: what exceeds the L3 cache. */
+double tare_conv_memory_cycles(const tare_conv_problem *problem);
 /* Elements of the plain weights. */
 size_t tare_conv_weights_size(const tare_conv_problem *problem);
 /* run(user, job, worker) for jobs 0 .. jobs-1, on the pool or (NULL) in the calling thread. */

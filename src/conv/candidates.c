@@ -21,3 +21,10 @@ size_t tare_conv_output_pixels(const tare_conv_problem *p) {
 double tare_conv_flops(const tare_conv_problem *p) {
   return 2.0 * p->batch * (double)tare_conv_output_pixels(p) * (double)tare_conv_weights_size(p);
 }
+
+double tare_conv_memory_cycles(const tare_conv_problem *p) {
+  static const double cached = 16 << 20, cycles_a_byte = 0.05; /* bytes; measured, one thread of an AMD EPYC */
+  double floats = (double)tare_conv_pixels(p) * p->channels + (double)tare_conv_output_pixels(p) * p->outputs;
+  double bytes = sizeof(float) * p->batch * floats;
+  return bytes > cached ? bytes * cycles_a_byte : 0;
+}

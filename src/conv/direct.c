@@ -230,9 +230,9 @@ static const char *declines(const tare_conv_problem *p) {
  * Measured: vector multiplications and additions a cycle, forward and backward weights: dense
  * with one vector a group, with more, depthwise, sliding.
  */
-static const double speeds[2][4] = {{1.75, 1.9, 1.1, 1.7}, {1.4, 1.65, 0.75, 1.35}};
-/* Cycles for a row of outputs, each filter row of it, each vector stored, copied or summed up, each sum of a row of backward weights. */
-static const double row_cycles = 60, filter_row_cycles = 10, vector_cycles = 4, sum_cycles = 1.5;
+static const double speeds[2][4] = {{1.75, 1.9, 1.2, 1.9}, {1.3, 1.5, 0.85, 1.5}};
+/* Cycles for a row of outputs, each filter row of it, each vector stored, copied or summed up, each sum of a row of backward weights; a call. */
+static const double row_cycles = 60, filter_row_cycles = 10, vector_cycles = 4, sum_cycles = 1.5, call_cycles = 2000;
 
 static double cycles_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
   const own o = own_of(p, pass, lanes);
@@ -244,11 +244,11 @@ static double cycles_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
     filter_rows += (last < f->from[0] ? last : f->from[0]) - (first > 0 ? first : 0);
   }
   double sums = images * filter_rows * f->shape.taps * f->shape.groups * vectors;
-  double cycles = sums / speeds[gradient][f->shape.kind == TARE_DIRECT_DENSE ? vectors > 1 : 1 + (int)f->shape.kind];
+  double cycles = sums / speeds[gradient][f->shape.kind == TARE_DIRECT_DENSE ? vectors > 1 : 1 + (int)f->shape.kind] + call_cycles;
   cycles += images * f->from[0] * ((double)o.row / lanes) * vector_cycles;
   if (gradient) cycles += rows * f->rows * f->shape.taps * vectors * (vector_cycles / o.chain + sum_cycles);
   else cycles += (rows * row_cycles + images * filter_rows * filter_row_cycles + rows * f->shape.groups * vector_cycles) * vectors;
-  return cycles + 4 * (double)tare_direct_weights_size(f);
+  return cycles + 4 * (double)tare_direct_weights_size(f) + tare_conv_memory_cycles(p);
 }
 
 static void judge(const tare_query *query, tare_verdict *verdict) {

@@ -71,7 +71,7 @@ static void add_transforms(const tare_fft_shape *s, tare_fft_work *w, double cou
                                 : tare_tile_forward_operations(&tile, b.row_end, b.column_end);
   double spectrum = 2.0 * s->frequencies, half = ((double)s->size + 2) * b.rows;
   w->transforms += count * operations;
-  w->far += count * b.rows * b.columns; /* the pixels */
+  w->pixels += count * b.rows * b.columns;
   w->tiles += count;
   if (s->mode == TARE_FFT_DENSE) w->far += count * 2 * half;
   if (s->mode == TARE_FFT_DENSE || spectrum * 2 * s->lanes < L2_FLOATS) w->near += count * spectrum;
@@ -128,7 +128,7 @@ static void add_point(const tare_fft_shape *s, const tare_query *q, tare_fft_wor
   if (q->passes & TARE_BACKWARD_WEIGHTS) add_transforms(s, w, filters, filter_box(s, 1));
   if (q->passes & TARE_FORWARD) add_points(s, w, tiles * filters, 3);
   if (q->passes & TARE_BACKWARD_DATA) add_points(s, w, tiles * filters, 3);
-  if (q->passes & TARE_BACKWARD_WEIGHTS) add_points(s, w, tiles * filters, 4);
+  if (q->passes & TARE_BACKWARD_WEIGHTS) add_points(s, w, tiles * filters, 7);
 }
 
 /* Floats of the images and outputs, and dense also of their half-transformed tiles. */
@@ -143,10 +143,11 @@ tare_fft_work tare_fft_work_of(const tare_fft_shape *s, const tare_query *q) {
   tare_fft_work w = {0};
   if (s->mode == TARE_FFT_DENSE) add_dense(s, q, &w);
   else add_point(s, q, &w);
+  int apart = q->problem.channels > s->lanes; /* a vector of channels is a part of a pixel: no two neighbours in memory */
   if (footprint(s, q) > L3_FLOATS) {
-    w.beyond = w.far;
+    w.beyond = w.far + w.pixels * (apart ? 3 : 1);
     w.far = 0;
-  }
+  } else w.far += w.pixels;
   return w;
 }
 

@@ -16,6 +16,7 @@ enum { CHUNK = 64 * 1024 };       /* elements of P at a time: 256 KiB */
 enum { LONGEST = 1 << 20 };       /* elements of P for one row of outputs: 4 MiB */
 enum { PRODUCT_OVERHEAD = 1000 }; /* cycles of a call of sgemm */
 /* Of the machine's peak, reached by the products of each pass. */
+static const double result_cycles = 4; /* of a vector of a result of the forward product */
 static const double forward_share = 0.72, data_share = 0.8, weights_share = 0.85;
 
 static int columns_of(const tare_conv_problem *p) { return p->kernel[0] * p->kernel[1] * p->channels; }
@@ -44,12 +45,13 @@ static double copy_cycles(const tare_conv_problem *p) {
 
 static double cycles_of(const tare_conv_problem *p, tare_pass pass) {
   int lanes = tare_onednn_lanes(), height = tare_conv_output_size(p, 0), chunk = chunk_of(p);
-  int across = pass == TARE_FORWARD ? p->outputs : columns_of(p); /* the vectors of the product */
+  int columns = columns_of(p), across = pass == TARE_FORWARD || columns == 1 ? p->outputs : columns; /* the vectors of the product */
   double fill = (double)across / ((across + lanes - 1) / lanes * lanes);
   double share = pass == TARE_FORWARD ? forward_share : pass == TARE_BACKWARD_DATA ? data_share : weights_share;
-  double product = tare_conv_flops(p) / (4 * lanes * share * fill);
-  if (is_plain(p)) return product + PRODUCT_OVERHEAD;
-  return product + copy_cycles(p) + (double)((height + chunk - 1) / chunk) * p->batch * PRODUCT_OVERHEAD;
+  double product = tare_conv_flops(p) / (4 * lanes * share * fill), pixels = (double)p->batch * (double)tare_conv_output_pixels(p);
+  if (pass == TARE_FORWARD) product += pixels * ((p->outputs + lanes - 1) / lanes) * result_cycles;
+  if (is_plain(p)) return product + PRODUCT_OVERHEAD + tare_conv_memory_cycles(p);
+  return product + tare_conv_memory_cycles(p) + copy_cycles(p) + (double)((height + chunk - 1) / chunk) * p->batch * PRODUCT_OVERHEAD;
 }
 
 static void judge(const tare_query *query, tare_verdict *verdict) {

@@ -9,28 +9,41 @@
 #include "base/error.h"
 #include "conv/candidate.h"
 
-enum { OVERHEAD = 4000 }; /* cycles of a call, measured */
+enum { OVERHEAD = 6500 }; /* cycles of a call, measured */
 
 /*
  * oneDNN's implementations by the words in their names: the share of the machine's
- * peak that each pass (forward, backward data, backward weights) reaches with full vectors (doc/conv.md has the measurements); and the
- * most that forward reaches for each vector of output channels in a group: fewer accumulators, more loads.
+ * peak that each pass (forward, backward data, backward weights) reaches with full vectors, and the cycles that each vector
+ * of the result costs beside (doc/conv.md has the measurements); and the most that forward (and the depthwise kernels) reach for each
+ * vector of channels: fewer accumulators, more loads.
  */
-static const struct speed { const char *word; double share[3], forward_share_a_vector; } speeds[] = {
-  {"gemm", {0.12, 0.12, 0.12}, 1},
-  {"jit_1x1:avx2", {0.85, 0.92, 0.6}, 0.5},
-  {"jit_1x1", {0.7, 0.65, 0.6}, 1},
-  {"jit:avx2", {0.72, 0.8, 0.77}, 0.4},
-  {"jit_dw", {0.5, 0.5, 0.5}, 1},
-  {"jit", {0.8, 0.8, 0.8}, 1},
-  {"brgconv", {0.8, 0.8, 0.8}, 1},
-  {"brdgmm", {0.4, 0.4, 0.4}, 1},
-  {"", {0.005, 0.005, 0.005}, 1}, /* plain loops */
+static const struct speed { const char *word; double share[3], vector[3], forward_share_a_vector; } speeds[] = {
+  {"gemm", {0.12, 0.12, 0.12}, {0, 0, 0}, 1},
+  {"jit_1x1:avx2", {0.85, 0.92, 0.6}, {2, 5, 0}, 0.5},
+  {"jit_1x1", {0.98, 0.88, 0.7}, {2, 5, 0}, 1},
+  {"jit:avx2", {0.72, 0.8, 0.77}, {4, 4, 4}, 0.4},
+  {"jit_dw", {0.43, 0.43, 0.46}, {3, 3, 3}, 0.22},
+  {"jit", {0.91, 0.91, 0.89}, {4, 4, 4}, 1},
+  {"brgconv_1x1", {0.98, 0.88, 0.7}, {2, 5, 0}, 1},
+  {"brgconv", {0.92, 0.91, 0.89}, {6, 4, 4}, 1},
+  {"brdgmm", {0.43, 0.43, 0.43}, {3, 3, 3}, 0.22},
+  {"", {0.005, 0.005, 0.005}, {0, 0, 0}, 1}, /* plain loops */
 };
 
 static int lanes_of(const char *name) {
   int lanes = tare_onednn_lanes();
   return lanes > 8 && strstr(name, "avx2") ? 8 : lanes;
+}
+
+/* The share of the filters' rows that lie on the image: oneDNN leaves out the others. */
+static double rows_inside(const tare_conv_problem *p) {
+  int outputs = tare_conv_output_size(p, 0), inside = 0;
+  for (int i = 0; i < outputs; i++)
+    for (int k = 0; k < p->kernel[0]; k++) {
+      int row = i * p->stride[0] - p->pad[0] + k * p->dilation[0];
+      inside += row >= 0 && row < p->size[0];
+    }
+  return (double)inside / ((double)outputs * p->kernel[0]);
 }
 
 /*
@@ -40,12 +53,14 @@ static int lanes_of(const char *name) {
 static double cycles_of(const tare_conv_problem *p, tare_pass pass, const char *name) {
   const struct speed *s = speeds;
   while (!strstr(name, s->word)) s++;
-  int lanes = lanes_of(name), across = (pass == TARE_BACKWARD_DATA ? p->channels : p->outputs) / p->groups;
-  if (strstr(name, "dw")) across = p->groups;
+  int i = pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2, depthwise = strstr(name, "dw") != NULL;
+  int lanes = lanes_of(name), across = depthwise ? p->groups : (i == 1 ? p->channels : p->outputs) / p->groups;
   int vectors = (across + lanes - 1) / lanes;
-  double share = s->share[pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2], fill = (double)across / (vectors * lanes);
-  if (pass == TARE_FORWARD && s->forward_share_a_vector * vectors < share) share = s->forward_share_a_vector * vectors;
-  return tare_conv_flops(p) / (4 * lanes * share * fill) + OVERHEAD;
+  double share = s->share[i], fill = (double)across / (vectors * lanes), places = (double)p->batch * (double)tare_conv_output_pixels(p);
+  if ((i == 0 || depthwise) && s->forward_share_a_vector * vectors < share) share = s->forward_share_a_vector * vectors;
+  if (i == 1) places = (double)p->batch * (double)tare_conv_pixels(p);
+  double results = places * vectors * (depthwise ? 1 : p->groups);
+  return tare_conv_flops(p) * rows_inside(p) / (4 * lanes * share * fill) + results * s->vector[i] + tare_conv_memory_cycles(p) + OVERHEAD;
 }
 
 static void judge(const tare_query *query, tare_verdict *verdict) {
