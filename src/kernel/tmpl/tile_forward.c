@@ -26,13 +26,19 @@ static void forward_columns(const tare_tile *tile, tile_scratch s, int end, floa
   }
 }
 
+/* A row of the image: its pixels may lie apart. */
+static void fetch_pixels(const tare_tile_source *from, int r) {
+  if (r < from->rows) fetch_column(from->at + r * from->row, from->column, 0, from->columns);
+}
+
 static void rows_of(const tare_tile *tile, const tare_tile_source *from, tile_scratch s) {
   const int direct = from->column0 == 0 && from->lanes == L && !from->mean;
   const V mean = from->mean ? load_lanes(from->mean, from->lanes) : (V){0};
   clear_rows(s, tile->size / 2 + 1, from->row0);
+  for (int r = 0; r < AHEAD; r++) fetch_pixels(from, r);
   for (int r = 0; r < from->rows; r++) {
     float *at = (float *)from->at + r * from->row; /* only read */
-    if (r + 1 < from->rows) fetch_column(at + from->row, from->column, 0, from->columns); /* the next row */
+    fetch_pixels(from, r + AHEAD);
     if (s.far) fetch_column(tile_row(s, from->row0 + r + AHEAD).re, s.pitch, L, tile->size / 2 + 1);
     tile_line in = {at, at, from->column};
     if (!direct) {
