@@ -23,6 +23,7 @@ typedef enum cli_id {
   CLI_RESUME, CLI_LOG, CLI_DATA, CLI_BASIS, CLI_PICTURE, CLI_PREVIEW, CLI_COLUMNS,
   CLI_LIST, CLI_SET, CLI_PASSES, CLI_CANDIDATE, CLI_LAYOUT, CLI_LIMIT, CLI_OFFSET, CLI_ACCURATE, CLI_MEASURE, CLI_WISDOM, CLI_REFERENCE,
   CLI_ALONE, CLI_SECONDS, CLI_REASONS,
+  CLI_TENSOR, CLI_WORST, CLI_FORMAT, CLI_GRADE, CLI_PIXELS, CLI_FOLD, CLI_RESPONSES, CLI_BANK, CLI_TILE,
   CLI_BRIGHTNESS, CLI_PATCH, CLI_CHANNELS, CLI_IMAGES, CLI_SEED, CLI_THREADS, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_HELP,
   CLI_OPTIONS
 } cli_id;
@@ -45,7 +46,7 @@ typedef struct cli_use {
   const char *shown; /* what help calls the default where `value` does not say it */
 } cli_use;
 
-enum { CLI_POSITIONS = 2, CLI_EXAMPLES = 3, CLI_MOST_REST = 256 };
+enum { CLI_POSITIONS = 3, CLI_EXAMPLES = 3, CLI_MOST_REST = 256 };
 
 struct cli_args;
 typedef struct cli_verb {
@@ -154,5 +155,6 @@ int cmd_eval(const cli_args *args);
 int cmd_basis(const cli_args *args);
 int cmd_data(const cli_args *args);
 int cmd_bench(const cli_args *args);
+int cmd_check(const cli_args *args);
 
 #endif

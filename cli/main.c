@@ -41,6 +41,10 @@ static const cli_use bench_uses[] = {
   {CLI_SECONDS, "1", NULL}, {CLI_REASONS, NULL, NULL}, {CLI_SEED, "1", NULL}, {CLI_THREADS, NULL, CORES}, {CLI_JSON, NULL, NULL}, {CLI_QUIET, NULL, NULL},
   {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
 };
+static const cli_use check_uses[] = {
+  {CLI_CONSTRAINT, NULL, "the rules in the file"}, {CLI_TENSOR, NULL, "all"}, {CLI_WORST, "5", NULL}, {CLI_JSON, NULL, NULL},
+  {CLI_QUIET, NULL, NULL}, {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
+};
 
 const cli_verb cli_verbs[] = {
   {"race", "Compare", "which way of holding a rule trains fastest",
@@ -62,6 +66,11 @@ const cli_verb cli_verbs[] = {
   {"eval", "Train", "the accuracy of a model on a source",
    "Images that the model was trained on are left out, and counted.",
    {"MODEL", "SRC"}, NULL, eval_uses, {"tare eval leaves.safetensors leaves", "tare eval m.safetensors mnist:DIR --brightness 2 --json -"}, NULL, cmd_eval},
+  {"check", "Ship", "whether the filters of a file obey their rules, exactly",
+   "Computes the residual of every convolution as a rational number, names the worst filters and verifies certificates. "
+   "Exit code 0: every rule holds exactly; 1: one is broken; 3: not a file that can be read.",
+   {"FILE"}, NULL, check_uses,
+   {"tare check model.safetensors", "tare check model.onnx --json -", "tare check kernel.npy --constraint 'order=1'"}, NULL, cmd_check},
   {"data", "Look", "what a source holds, and what a network sees of it",
    "Prints classes and counts of images, and writes a sheet of patches.",
    {"SRC"}, NULL, data_uses, {"tare data leaves --preview sheet.png", "tare data photos:DIR --verbose"}, NULL, cmd_data},

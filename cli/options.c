@@ -55,6 +55,8 @@ const cli_option cli_option_table[CLI_OPTIONS] = {
   [CLI_ALONE] = {"alone", 0, CLI_FLAG, NULL, 0, 0, "without oneDNN beside it"},
   [CLI_SECONDS] = {"seconds", 0, CLI_NUMBER, "S", 0.001, 10000, "the most time for each engine and pass; a longer run is timed once or twice"},
   [CLI_REASONS] = {"reasons", 0, CLI_FLAG, NULL, 0, 0, "say what every candidate thinks of each problem, on standard error"},
+  [CLI_TENSOR] = {"tensor", 0, CLI_TEXT, "NAME", 0, 0, "only this convolution (conv1.weight)"},
+  [CLI_WORST] = {"worst", 0, CLI_INTEGER, "N", 0, 10000, "filters that are named for each convolution, the worst first"},
   [CLI_BRIGHTNESS] = {"brightness", 0, CLI_NUMBER, "D", 0, 1000,
     "add one random number in [-D, D] to each image as it is drawn (a pixel is value / 256)"},
   [CLI_PATCH] = {"patch", 0, CLI_INTEGER, "N", 1, 4096, "rows and columns of a patch"},

@@ -3,25 +3,15 @@
  * Reading safetensors that anyone may have written: nothing of the header is
  * believed before it is checked, and the tensors must cover the data exactly.
  */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "format/format.h"
 
-#define MOST_BYTES ((size_t)1 << 36)        /* of a file */
 #define MOST_HEADER ((uint64_t)100 << 20)   /* what the reference implementation allows (100 MB) */
-enum { ALIGNMENT = 64, PREFIX = 8 };
-
-struct tare_tensors {
-  json_t *header;      /* holds the names and the metadata */
-  tare_tensor *list;
-  size_t count;
-  char *data;          /* copies of the tensors, each aligned */
-};
+enum { PREFIX = 8 };
 
 /* A tensor of the header and where its bytes lie. */
 typedef struct span { tare_tensor tensor; uint64_t begin, end; } span;
@@ -122,36 +112,30 @@ static tare_status read_spans(json_t *header, uint64_t data_size, span *spans, s
   return check_cover(spans, *count, data_size, error);
 }
 
-static size_t aligned(uint64_t bytes) { return (size_t)(bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
-
 /* Files of others may have their tensors anywhere: each is copied to an aligned place. */
-static tare_status copy_tensors(const span *spans, const char *data, tare_tensors *file, tare_error *error) {
-  size_t total = 0, at = 0;
-  for (size_t i = 0; i < file->count; i++) total += aligned(spans[i].end - spans[i].begin);
-  file->list = tare_alloc(file->count, sizeof *file->list);
-  file->data = tare_alloc(total, 1);
-  if (!file->list || !file->data) return tare_fail_memory(error, total, "tensors");
-  for (size_t i = 0; i < file->count; i++) {
-    size_t bytes = (size_t)(spans[i].end - spans[i].begin);
-    memcpy(file->data + at, data + spans[i].begin, bytes);
-    file->list[i] = spans[i].tensor;
-    file->list[i].data = file->data + at;
-    at += aligned(bytes);
+static tare_status copy_tensors(const span *spans, const char *data, tare_tensors *file, size_t count, tare_error *error) {
+  tare_status status = TARE_OK;
+  for (size_t i = 0; i < count && !status; i++) {
+    void *to;
+    status = tare_tensors_add(file, &spans[i].tensor, &to, error);
+    if (!status) memcpy(to, data + spans[i].begin, (size_t)(spans[i].end - spans[i].begin));
   }
-  return TARE_OK;
+  return status;
 }
 
 static tare_status read_tensors(const char *data, uint64_t data_size, tare_tensors *file, tare_error *error) {
-  size_t most = json_object_size(file->header);
+  size_t most = json_object_size(file->header), count = 0;
   span *spans = tare_alloc(most, sizeof *spans);
   if (!spans) return tare_fail_memory(error, most * sizeof *spans, "a file header");
-  tare_status status = read_spans(file->header, data_size, spans, &file->count, error);
-  if (!status) status = copy_tensors(spans, data, file, error);
+  tare_status status = read_spans(file->header, data_size, spans, &count, error);
+  if (!status) status = tare_tensors_reserve(file, count, error);
+  if (!status) status = copy_tensors(spans, data, file, count, error);
   tare_free(spans);
   return status;
 }
 
-static tare_status read_bytes(const char *bytes, size_t size, tare_tensors *file, tare_error *error) {
+tare_status tare_safetensors_parse(const void *data, size_t size, tare_tensors *file, tare_error *error) {
+  const char *bytes = data;
   uint64_t length;
   json_error_t reason;
   if (size < PREFIX) return tare_fail(error, TARE_E_DATA, "%zu bytes, too short for a safetensors file", size);
@@ -164,42 +148,4 @@ static tare_status read_bytes(const char *bytes, size_t size, tare_tensors *file
   file->header = json_loadb(header, (size_t)length, JSON_REJECT_DUPLICATES, &reason);
   if (!file->header) return tare_fail(error, TARE_E_DATA, "its header is not valid JSON: %s", reason.text);
   return read_tensors(header + length, size - PREFIX - length, file, error);
-}
-
-tare_status tare_safetensors_read(const char *path, tare_tensors **out, tare_error *error) {
-  void *bytes;
-  size_t size;
-  if (!path || !out) return tare_fail(error, TARE_E_ARGUMENT, "a file to read needs a path and a place for the result; one is NULL");
-  tare_status status = tare_file_read(path, MOST_BYTES, &bytes, &size, error);
-  if (status) return status;
-  tare_tensors *file = tare_alloc(1, sizeof *file);
-  if (file) status = read_bytes(bytes, size, file, error);
-  else status = tare_fail_memory(error, sizeof *file, "a file");
-  tare_free(bytes);
-  if (!status) return *out = file, TARE_OK;
-  tare_tensors_free(file);
-  tare_fail_prefix(error, status, "%s", path);
-  tare_error_clean(error);
-  return status;
-}
-
-void tare_tensors_free(tare_tensors *file) {
-  if (!file) return;
-  json_decref(file->header);
-  tare_free(file->list);
-  tare_free(file->data);
-  tare_free(file);
-}
-
-size_t tare_tensors_count(const tare_tensors *file) { return file->count; }
-const tare_tensor *tare_tensors_at(const tare_tensors *file, size_t index) { return index < file->count ? &file->list[index] : NULL; }
-
-const tare_tensor *tare_tensors_find(const tare_tensors *file, const char *name) {
-  for (size_t i = 0; i < file->count; i++)
-    if (strcmp(file->list[i].name, name) == 0) return &file->list[i];
-  return NULL;
-}
-
-const char *tare_tensors_metadata(const tare_tensors *file, const char *key) {
-  return json_string_value(json_object_get(json_object_get(file->header, "__metadata__"), key));
 }

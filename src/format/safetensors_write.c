@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "format/format.h"
 
-enum { HEADER_ALIGNMENT = 8, WIDEST = 8 };
+enum { HEADER_ALIGNMENT = 8, WIDEST = 8 }; /* bytes */
 
 /* Puts `value` (which it takes over) under `key`; a key twice or text that is not UTF-8 fails. */
 static tare_status put(json_t *object, const char *key, json_t *value, const char *what, tare_error *error) {
@@ -56,15 +56,15 @@ static tare_status put_tensor(json_t *header, const tare_tensor *tensor, size_t 
   return status;
 }
 
-/* 8-byte elements first: with a header of a multiple of 8 bytes every tensor is aligned. */
+/* The widest elements first: with a header of a multiple of 8 bytes every tensor is aligned. */
 typedef tare_status (*visit)(void *user, const tare_tensor *tensor, size_t *offset, tare_error *error);
 
 static tare_status in_order(const tare_tensor *tensors, size_t count, visit run, void *user, tare_error *error) {
   size_t offset = 0;
   tare_status status = TARE_OK;
-  for (int widest = 1; widest >= 0; widest--)
+  for (size_t width = WIDEST + 1; width-- > 0;) /* 0: a dtype that is none, to be refused */
     for (size_t i = 0; i < count && !status; i++)
-      if ((tare_dtype_size(tensors[i].dtype) == WIDEST) == widest) status = run(user, &tensors[i], &offset, error);
+      if (tare_dtype_size(tensors[i].dtype) == width) status = run(user, &tensors[i], &offset, error);
   return status;
 }
 

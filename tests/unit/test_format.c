@@ -66,10 +66,13 @@ static const tare_tensor several[] = {
   {"hashes", TARE_DTYPE_U64, 1, {2}, two},
   {"empty", TARE_DTYPE_F32, 2, {0, 7}, NULL},
   {"pi", TARE_DTYPE_F64, 0, {0}, pi},
+  {"bytes", TARE_DTYPE_I8, 1, {5}, four},
+  {"halves", TARE_DTYPE_F16, 2, {1, 3}, four},
+  {"brains", TARE_DTYPE_BF16, 1, {1}, four},
 };
 static const tare_metadata words[] = {{"format", "tare \"quoted\"\n\\"}, {"länge", "1½ m"}, {"empty", ""}};
 
-/* Every row of the table gives back what it was given. */
+/* The format gives back what it was given. */
 static void formats_round_trip(void **state) {
   (void)state;
   const tare_format *format;
@@ -77,10 +80,11 @@ static void formats_round_trip(void **state) {
     tare_tensors *file;
     tare_error error = {0};
     assert_true(format->name[0] && format->extension[0] == '.');
-    assert_int_equal(format->write(path, several, 5, words, 3, &error), TARE_OK);
-    assert_int_equal(format->read(path, &file, &error), TARE_OK);
-    assert_int_equal(tare_tensors_count(file), 5);
-    for (size_t i = 0; i < 5; i++) {
+    if (format->write != tare_safetensors_write) continue; /* the others: test_format_files.c */
+    assert_int_equal(tare_tensors_write(path, several, 8, words, 3, &error), TARE_OK);
+    assert_int_equal(tare_tensors_read(path, &file, &error), TARE_OK);
+    assert_int_equal(tare_tensors_count(file), 8);
+    for (size_t i = 0; i < 8; i++) {
       const tare_tensor *got = tare_tensors_find(file, several[i].name);
       size_t bytes;
       assert_non_null(got);
@@ -94,7 +98,7 @@ static void formats_round_trip(void **state) {
     for (size_t i = 0; i < 3; i++) assert_string_equal(tare_tensors_metadata(file, words[i].key), words[i].value);
     assert_null(tare_tensors_find(file, "absent"));
     assert_null(tare_tensors_metadata(file, "absent"));
-    assert_null(tare_tensors_at(file, 5));
+    assert_null(tare_tensors_at(file, 8));
     tare_tensors_free(file);
   }
   tare_tensors_free(NULL);
@@ -152,7 +156,7 @@ static void files_of_others_are_read(void **state) {
 static void hostile_headers_are_refused(void **state) {
   (void)state;
   static const struct { const char *header; size_t data; const char *because; } cases[] = {
-    {T("F16", "[2]", "[0,4]"), 4, "dtype F16, expected F32, F64 or U64"},
+    {T("I16", "[2]", "[0,4]"), 4, "dtype I16, expected F32, F64, U64, F16, BF16 or I8"},
     {T("f32", "[1]", "[0,4]"), 4, "dtype f32"},
     {T("F32", "[2]", "[0,4]"), 4, "need 8 bytes, data_offsets give it 4"},
     {T("F32", "[-1]", "[0,4]"), 4, "dimension 0"},
