@@ -71,6 +71,7 @@ int cli_file_bank(const cli_args *args, const cli_file *file, size_t index, int 
   if (!status) return 0;
   cli_bank_free(out);
   if (!args->value[CLI_CONSTRAINT].text) return cli_fail(TARE_E_DATA, "%s: the rule of %s: %s", file->path, tensor->name, error.message);
+  if (status == TARE_E_SYNTAX) return cli_report(&error);
   return cli_fail(status, "%s: %s (--tensor NAME takes one convolution alone)", tensor->name, error.message);
 }
 

@@ -113,6 +113,8 @@ void cli_catch_interrupt(void);
 int cli_interrupted(void);
 
 /* output.c: text files written whole or not at all; "-" is stdout. */
+/* Whether `path` can be written as a file: 0 or the exit code. */
+int cli_output_can(const char *path);
 /* Whether each FILE option given can be written, and none is named twice: 0 or the exit code. Before any work. */
 int cli_output_check(const cli_args *args);
 int cli_output_write(const char *path, const char *text);
@@ -156,5 +158,8 @@ int cmd_basis(const cli_args *args);
 int cmd_data(const cli_args *args);
 int cmd_bench(const cli_args *args);
 int cmd_check(const cli_args *args);
+int cmd_round(const cli_args *args);
+int cmd_export(const cli_args *args);
+int cmd_filter(const cli_args *args);
 
 #endif

@@ -7,6 +7,8 @@
 static const struct { const char *name, *help; } position_table[] = {
   {"SRC", "a data source: leaves, photos:DIR, mnist:DIR or folder:DIR"},
   {"FILE", "a safetensors, ONNX or npy file"},
+  {"IN", "the file to read"},
+  {"OUT", "the file to write: its ending says the format"},
   {"MODEL", "a model file that 'tare train' wrote"},
   {"PROBLEM", "a convolution: letters with numbers, n images, c channels, h (and w) pixels, o outputs, k taps, p padding, s stride, d dilation, g groups"},
 };

@@ -45,6 +45,10 @@ static const cli_use check_uses[] = {
   {CLI_CONSTRAINT, NULL, "the rules in the file"}, {CLI_TENSOR, NULL, "all"}, {CLI_WORST, "5", NULL}, {CLI_JSON, NULL, NULL},
   {CLI_QUIET, NULL, NULL}, {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
 };
+static const cli_use round_uses[] = {
+  {CLI_FORMAT, "fp32", NULL}, {CLI_GRADE, "exact", NULL}, {CLI_PIXELS, "8", NULL}, {CLI_CONSTRAINT, NULL, "the rules in the file"},
+  {CLI_TENSOR, NULL, "all"}, {CLI_JSON, NULL, NULL}, {CLI_QUIET, NULL, NULL}, {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
+};
 
 const cli_verb cli_verbs[] = {
   {"race", "Compare", "which way of holding a rule trains fastest",
@@ -71,6 +75,13 @@ const cli_verb cli_verbs[] = {
    "Exit code 0: every rule holds exactly; 1: one is broken; 3: not a file that can be read.",
    {"FILE"}, NULL, check_uses,
    {"tare check model.safetensors", "tare check model.onnx --json -", "tare check kernel.npy --constraint 'order=1'"}, NULL, cmd_check},
+  {"round", "Ship", "the filters of a file to a number format, their rules exact",
+   "Finds the nearest weights of the format for which every rule holds over the rationals, and stores a certificate of each. Convolutions under no rule are "
+   "rounded plainly. Prints the cost: the distance to the weights that were given over that of plain rounding. Integers get one scale a filter, beside "
+   "them as NAME_scale.",
+   {"IN", "OUT"}, NULL, round_uses,
+   {"tare round model.safetensors model-int8.safetensors --format int8", "tare round model.safetensors grid.safetensors --grade grid",
+    "tare round kernel.npy exact.npy --constraint 'order=1'"}, NULL, cmd_round},
   {"data", "Look", "what a source holds, and what a network sees of it",
    "Prints classes and counts of images, and writes a sheet of patches.",
    {"SRC"}, NULL, data_uses, {"tare data leaves --preview sheet.png", "tare data photos:DIR --verbose"}, NULL, cmd_data},

@@ -63,6 +63,8 @@ static int check_one(const char *path, int text) {
   return 0;
 }
 
+int cli_output_can(const char *path) { return check_one(path, 0); }
+
 int cli_output_check(const cli_args *args) {
   for (int i = 0; i < OUTPUTS; i++) {
     const char *path = args->value[outputs[i].id].text;

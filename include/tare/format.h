@@ -79,6 +79,8 @@ typedef struct tare_filters {
   size_t scales;               /* I8: scales a filter, 1 or the channels */
   float *scale;                /* I8: filters x scales; else NULL */
 } tare_filters;
+/* The I8 tensor whose scales a tensor holds by its name; NULL if it is none. */
+TARE_API const tare_tensor *tare_filters_scale_of(const tare_tensors *file, const tare_tensor *tensor);
 /* 1 if the tensor has the axes and the dtype of a convolution's weights, and is no tensor of scales. */
 TARE_API int tare_filters_are(const tare_tensors *file, const tare_tensor *tensor);
 /*

@@ -11,21 +11,21 @@
 static const char suffix[] = "_scale";
 enum { LEADING = 2, MOST_TAPS = 1 << 24 }; /* axes before the taps'; what a constraint takes */
 
-static int is_scale(const tare_tensors *file, const tare_tensor *tensor) {
+const tare_tensor *tare_filters_scale_of(const tare_tensors *file, const tare_tensor *tensor) {
   size_t length = strlen(tensor->name), ending = sizeof suffix - 1;
   char *owner = length > ending && strcmp(tensor->name + length - ending, suffix) == 0 ? tare_strdup(tensor->name) : NULL;
-  if (!owner) return 0;
+  if (!owner) return NULL;
   owner[length - ending] = 0;
   const tare_tensor *of = tare_tensors_find(file, owner);
   tare_free(owner);
-  return of && of->dtype == TARE_DTYPE_I8;
+  return of && of->dtype == TARE_DTYPE_I8 ? of : NULL;
 }
 
 int tare_filters_are(const tare_tensors *file, const tare_tensor *tensor) {
   if (tensor->dims < LEADING || tensor->dims > TARE_TENSOR_DIMS || tensor->dtype == TARE_DTYPE_U64) return 0;
   for (int d = 0; d < tensor->dims; d++)
     if (tensor->shape[d] < 1) return 0;
-  return !is_scale(file, tensor);
+  return !tare_filters_scale_of(file, tensor);
 }
 
 static tare_status set_shape(const tare_tensor *tensor, tare_filters *f, tare_error *error) {

@@ -11,6 +11,8 @@
 #include "format/format.h"
 #include "train/written.h"
 
+enum { FILTER_DIMS = 4 };
+
 struct tare_model {
   tare_net *net;
   tare_tensors *file;
@@ -94,7 +96,7 @@ static tare_status read_hashes(tare_model *model, tare_error *error) {
 }
 
 static int same_shape(const tare_tensor *tensor, const tare_net_tensor *info) {
-  if (tensor->dtype != TARE_DTYPE_F32 || tensor->dims != info->dims) return 0;
+  if (tensor->dims != info->dims) return 0;
   for (int d = 0; d < info->dims; d++)
     if (tensor->shape[d] != info->shape[d]) return 0;
   return 1;
@@ -106,25 +108,39 @@ static tare_status check_values(const tare_net_tensor *info, const float *values
   return TARE_OK;
 }
 
+/* The values as floats: those of the file, or filters of another type made floats in `filters`, which the caller frees. */
+static tare_status tensor_values(const tare_model *model, const tare_net_tensor *info, tare_filters *filters, const float **values,
+                                 tare_error *error) {
+  const tare_tensor *tensor = tare_tensors_find(model->file, info->name);
+  int plain = tensor && tensor->dtype == TARE_DTYPE_F32;
+  if (!tensor || !same_shape(tensor, info) || (!plain && info->dims != FILTER_DIMS))
+    return tare_fail(error, TARE_E_DATA, "tensor '%s' is missing, or not of the shape and type that its network needs", info->name);
+  *values = tensor->data;
+  tare_status status = plain ? TARE_OK : tare_filters_read(model->file, tensor, 0, filters, error);
+  if (!status && !plain) *values = filters->weights;
+  return status;
+}
+
 /* Set, so that the net is complete; the filters pinned too, because through a basis they would come back a rounding error away. */
 static tare_status load_tensor(tare_model *model, size_t index, tare_error *error) {
-  enum { FILTER_DIMS = 4 };
   tare_net_tensor info;
   tare_status status = tare_net_tensor_info(model->net, index, &info, error);
   if (status) return status;
-  const tare_tensor *tensor = tare_tensors_find(model->file, info.name);
-  if (!tensor || !same_shape(tensor, &info))
-    return tare_fail(error, TARE_E_DATA, "tensor '%s' is missing, or not of the shape that its network needs", info.name);
-  status = check_values(&info, tensor->data, error);
-  if (!status) status = tare_net_tensor_set(model->net, index, tensor->data, error);
-  if (!status && info.dims == FILTER_DIMS) status = tare_net_tensor_pin(model->net, index, tensor->data, error);
+  tare_filters filters = {0};
+  const float *values;
+  status = tensor_values(model, &info, &filters, &values, error);
+  if (!status) status = check_values(&info, values, error);
+  if (!status) status = tare_net_tensor_set(model->net, index, values, error);
+  if (!status && info.dims == FILTER_DIMS) status = tare_net_tensor_pin(model->net, index, values, error);
+  tare_filters_free(&filters);
   return status;
 }
 
 static tare_status load_tensors(tare_model *model, tare_error *error) {
   size_t count = tare_net_tensor_count(model->net);
-  if (tare_tensors_count(model->file) != count)
-    return tare_fail(error, TARE_E_DATA, "%zu tensors, its network needs %zu", tare_tensors_count(model->file), count);
+  size_t have = 0; /* but scales, which belong to other tensors */
+  for (size_t i = 0; i < tare_tensors_count(model->file); i++) have += !tare_filters_scale_of(model->file, tare_tensors_at(model->file, i));
+  if (have != count) return tare_fail(error, TARE_E_DATA, "%zu tensors, its network needs %zu", have, count);
   tare_status status = TARE_OK;
   for (size_t i = 0; i < count && !status; i++) status = load_tensor(model, i, error);
   return status;
@@ -137,9 +153,12 @@ static tare_status check_claim(const tare_model *model, const json_t *claims, co
   json_array_foreach(claims, i, claim) {
     const char *tensor = json_string_value(json_object_get(claim, "tensor")), *rule = json_string_value(json_object_get(claim, "rule"));
     if (!tensor || strcmp(tensor, info->name)) continue;
-    const float *values = tare_tensors_find(model->file, info->name)->data;
-    int exact, claimed = json_is_true(json_object_get(claim, "exact"));
-    tare_status status = tare_written_exact(info->constraint, values, tare_written_values(info), &exact, error);
+    const float *values;
+    tare_filters filters = {0};
+    int exact = 0, claimed = json_is_true(json_object_get(claim, "exact"));
+    tare_status status = tensor_values(model, info, &filters, &values, error);
+    if (!status) status = tare_written_exact(info->constraint, values, tare_written_values(info), &exact, error);
+    tare_filters_free(&filters);
     if (!status && (!rule || strcmp(rule, tare_constraint_text(info->constraint)) || exact != claimed))
       status = tare_fail(error, TARE_E_DATA, "%s: what 'rules' says of it is not true", info->name);
     return status;

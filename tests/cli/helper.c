@@ -5,12 +5,16 @@
  *   helper png FILE W H SEED     a grey image: discs on noise
  *   helper shape FILE            the structure of a JSON text: keys, types (null counts as a number), lengths, no values
  *   helper get FILE KEY          one value of a JSON object
+ *   helper bank FILE N K         a safetensors file of N filters of K x K whole numbers over 1024 that add up to 0, conv1.weight, under sum=0
+ *   helper flip FILE FILTER TAP  the lowest bit of one weight of conv1.weight
+ *   helper copy FILE SIZE OUT    its first bytes
  */
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tare/format.h>
 #include <tare/image.h>
 
 static uint32_t state = 1;
@@ -121,12 +125,47 @@ static int get(char **args) {
   return !text;
 }
 
+static const tare_metadata bank_rules[] = {{"rules", "[{\"tensor\":\"conv1.weight\",\"rule\":\"sum=0\",\"exact\":true}]"}};
+
+static int bank(char **args) {
+  int filters = atoi(args[1]), kernel = atoi(args[2]), taps = kernel * kernel;
+  float *w = calloc((size_t)filters * (size_t)taps, sizeof *w);
+  if (!w) return 1;
+  for (int f = 0; f < filters; f++)
+    for (int i = 0; i < taps - 1; i++) {
+      float value = ((float)random_below(2001) - 1000) / 1024;
+      w[f * taps + i] = value;
+      w[f * taps + taps - 1] -= value; /* multiples of 1/1024 under 2^14: exact */
+    }
+  const tare_tensor tensor = {"conv1.weight", TARE_DTYPE_F32, 4, {filters, 1, kernel, kernel}, w};
+  tare_status status = tare_tensors_write(args[0], &tensor, 1, bank_rules, 1, NULL);
+  free(w);
+  return status != TARE_OK;
+}
+
+static int flip(char **args) {
+  tare_tensors *file;
+  if (tare_tensors_read(args[0], &file, NULL)) return 1;
+  const tare_tensor *tensor = tare_tensors_find(file, "conv1.weight");
+  long taps = (long)(tensor->shape[2] * tensor->shape[3]);
+  ((uint32_t *)(uintptr_t)tensor->data)[atol(args[1]) * taps + atol(args[2])] ^= 1;
+  tare_status status = tare_tensors_write(args[0], tensor, 1, bank_rules, 1, NULL);
+  tare_tensors_free(file);
+  return status != TARE_OK;
+}
+
+static int copy(char **args) {
+  FILE *from = fopen(args[0], "rb"), *to = fopen(args[2], "wb");
+  for (long left = atol(args[1]); from && to && left > 0; left--) fputc(fgetc(from), to);
+  return !from || !to || fclose(from) || fclose(to);
+}
+
 int main(int argc, char **argv) {
   static const struct { const char *name; int words; int (*run)(char **args); } actions[] = {
-    {"idx", 3, idx}, {"png", 4, png}, {"shape", 1, shape}, {"get", 2, get},
+    {"idx", 3, idx}, {"png", 4, png}, {"shape", 1, shape}, {"get", 2, get}, {"bank", 3, bank}, {"flip", 3, flip}, {"copy", 3, copy},
   };
   for (size_t i = 0; argc > 1 && i < sizeof actions / sizeof *actions; i++)
     if (strcmp(argv[1], actions[i].name) == 0 && argc == 2 + actions[i].words) return actions[i].run(argv + 2);
-  fprintf(stderr, "helper idx DIR TRAIN TEST | png FILE W H SEED | shape FILE | get FILE KEY\n");
+  fprintf(stderr, "helper idx DIR TRAIN TEST | png FILE W H SEED | shape FILE | get FILE KEY | bank FILE N K | flip FILE FILTER TAP | copy FILE SIZE OUT\n");
   return 2;
 }
