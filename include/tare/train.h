@@ -99,7 +99,7 @@ TARE_API tare_status tare_source_batch(void *source_batches, uint64_t index, tar
 
 /*
  * The model file: safetensors with the composed weights under plain names.
- * Convolutions under a single-row rule are rounded so that it holds exactly.
+ * Convolutions under a rule that binary floats can hold are rounded so that it holds exactly.
  * Metadata: "format" "tare-model-1", "net" the line, "input" "HxWxC", "classes" names, "rules" JSON
  * [{"tensor","rule","exact":true|false}], "train_hashes", and `extra`.
  */

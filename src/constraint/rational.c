@@ -114,3 +114,20 @@ double tare_rational_double(const fmpz_t num, const fmpz_t den) {
   fmpz_clear(r);
   return value;
 }
+
+void tare_rational_write_short(const fmpq_t value, char *out, size_t size) {
+  fmpq_t lowest;
+  fmpq_init(lowest);
+  fmpq_set(lowest, value);
+  fmpq_canonicalise(lowest);
+  char *digits = fmpq_get_str(NULL, 10, lowest);
+  size_t length = strlen(digits), half = (size - 4) / 2;
+  if (length < size) memcpy(out, digits, length + 1);
+  else {
+    memcpy(out, digits, half);
+    memcpy(out + half, "...", 3);
+    memcpy(out + half + 3, digits + length - half, half + 1);
+  }
+  flint_free(digits);
+  fmpq_clear(lowest);
+}

@@ -17,6 +17,8 @@
 size_t tare_rational_read(fmpq_t value, const char *text);
 /* "p/q" or "p", which tare_rational_read reads back. */
 void tare_rational_write(tare_text *text, const fmpq_t value);
+/* "p/q" in lowest terms into `size` characters; the middle of a long one is left out. */
+void tare_rational_write_short(const fmpq_t value, char *out, size_t size);
 /* The double nearest to num / den (den > 0). */
 double tare_rational_double(const fmpz_t num, const fmpz_t den);
 

@@ -80,24 +80,6 @@ static int row_residual(const tare_row *row, const unit *u, fmpq_t residual) {
   return 1;
 }
 
-/* "p/q" in lowest terms; the middle of a long one is left out. */
-static void write_fraction(const fmpq_t value, char *out, size_t size) {
-  fmpq_t lowest;
-  fmpq_init(lowest);
-  fmpq_set(lowest, value);
-  fmpq_canonicalise(lowest);
-  char *digits = fmpq_get_str(NULL, 10, lowest);
-  size_t length = strlen(digits), half = (size - 4) / 2;
-  if (length < size) memcpy(out, digits, length + 1);
-  else {
-    memcpy(out, digits, half);
-    memcpy(out + half, "...", 3);
-    memcpy(out + half + 3, digits + length - half, half + 1);
-  }
-  flint_free(digits);
-  fmpq_clear(lowest);
-}
-
 /* The largest residual so far. */
 struct worst {
   fmpq_t value, size; /* signed; its magnitude */
@@ -133,7 +115,7 @@ static void fill(const struct worst *worst, tare_residual *out) {
   out->worst_row = worst->row;
   out->max_abs = tare_rational_double(fmpq_numref(worst->size), fmpq_denref(worst->size));
   if (out->max_abs == 0 && !fmpq_is_zero(worst->size)) out->max_abs = DBL_TRUE_MIN;
-  write_fraction(worst->value, out->fraction, sizeof out->fraction);
+  tare_rational_write_short(worst->value, out->fraction, sizeof out->fraction);
 }
 
 tare_status tare_constraint_residual(const tare_constraint *c, const float *w, size_t units, tare_residual *residual, tare_error *error) {

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "round/solver.h"
+#include "round/part.h"
 
 /* For each group the cheapest moves up (raising the sum by |a|) and down, in order. */
 typedef struct table {
-  const tare_solver *s;
+  const tare_part *s;
   int moves;
   int64_t reach;        /* sums from -reach to reach */
   tare_choice *choice;  /* groups x {down, up} x moves */
@@ -25,11 +25,11 @@ typedef struct table {
 } table;
 
 /* Few groups need long walks (7 and 11: -3 and 2 moves make 1); with many, sums near what is wanted are enough. */
-static double sums(const tare_solver *s, int moves) {
+static double sums(const tare_part *s, int moves) {
   return (double)s->largest * (s->groups > 5 ? fmin(moves, 2) : moves);
 }
 
-double tare_table_work(const tare_solver *s, int moves) {
+double tare_table_work(const tare_part *s, int moves) {
   return (double)s->groups * (2 * sums(s, moves) + 1) * (2 * moves + 1);
 }
 
@@ -43,7 +43,7 @@ static int insert(tare_choice *list, int length, tare_choice choice) {
 }
 
 static void list_moves(table *t, const double *x, const int64_t *entry, int64_t bound) {
-  const tare_solver *s = t->s;
+  const tare_part *s = t->s;
   for (int i = 0; i < s->groups * 2 * t->moves; i++) t->choice[i] = (tare_choice){HUGE_VAL, -1};
   for (int i = 0; i < s->count; i++)
     for (int up = 0; up < 2; up++) {
@@ -51,7 +51,7 @@ static void list_moves(table *t, const double *x, const int64_t *entry, int64_t 
       double distance = step * ((double)entry[i] - x[i]);
       tare_choice *list = t->choice + (s->group[i] * 2 + up) * t->moves;
       for (int k = 1; k <= t->moves && step * entry[i] + k <= bound; k++)
-        if (!insert(list, t->moves, (tare_choice){2 * k - 1 + 2 * distance, i})) break;
+        if (!insert(list, t->moves, (tare_choice){s->metric[i] * (2 * k - 1 + 2 * distance), i})) break;
     }
 }
 
@@ -90,7 +90,7 @@ static void add_group(table *t, int group) {
 
 /* Walks back from the sum wanted and makes the moves. */
 static void make_moves(const table *t, int64_t *entry, int64_t sum) {
-  const tare_solver *s = t->s;
+  const tare_part *s = t->s;
   for (int group = s->groups - 1; group >= 0; group--) {
     int k = t->taken[group * (2 * t->reach + 1) + t->reach + sum], up = k > 0;
     const tare_choice *list = t->choice + (group * 2 + up) * t->moves;
@@ -99,7 +99,7 @@ static void make_moves(const table *t, int64_t *entry, int64_t sum) {
   }
 }
 
-int tare_correct_table(const tare_solver *s, int moves, const double *x, int64_t *entry, int64_t bound, int64_t excess) {
+int tare_correct_table(const tare_part *s, int moves, const double *x, int64_t *entry, int64_t bound, int64_t excess) {
   table t = {.s = s, .moves = moves, .reach = (int64_t)sums(s, moves)};
   size_t groups = (size_t)s->groups, width = 2 * (size_t)t.reach + 1;
   t.choice = tare_alloc(groups * 2 * (size_t)moves, sizeof *t.choice);

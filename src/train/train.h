@@ -35,7 +35,7 @@ tare_status tare_trainer_settle(tare_trainer *trainer, tare_error *error);
 
 /*
  * The values of tensor `index` as tare_model_save writes them (o x c/g x kh x kw floats
- * for a convolution): rounded so that a single-row rule holds exactly
+ * for a convolution): rounded so that its rule holds exactly
  * where the method holds the rule and tare_round_fp32 can; else as composed. *exact (may be NULL)
  * gets 1 if every row of the tensor's rule holds exactly in `values` (or it has
  * none). TARE_E_DIVERGED when a value is not finite.

@@ -115,7 +115,8 @@ static void model_files_hold_rules_exactly(void **state) {
     {"conv 4x5 sum=1 projection", "\"exact\":true", 1, 1},
     {"conv 4x5 sum=1/2 difference", "\"exact\":true", 0.5, 1},
     {"conv 4x5 sum=0 whitened; relu; conv 4x3 sum=0 pivot", "\"tensor\":\"conv2.weight\",\"rule\":\"sum=0\",\"exact\":true", 0, 1},
-    {"conv 4x5 order=1", "\"exact\":false", 0, 0},
+    {"conv 4x5 order=1", "\"exact\":true", 0, 1},
+    {"conv 4x5 sum=0.1", "\"exact\":false", 0, 0},
     {"conv 4x5 sum=0 penalty(0.1)", "\"exact\":false", 0, 0},
     {"conv 4x5", "[]", 0, 0},
   };
