@@ -138,6 +138,7 @@ static double search(const tare_part *s, const double *x, int64_t bound, int64_t
 static int compare_with_all(const tare_constraint *c, int trials, int64_t bound, uint64_t seed) {
   tare_plan *plan;
   assert_int_equal(tare_plan_create(c, 0, &plan, NULL), TARE_OK);
+  assert_int_equal(plan->parts, 1);
   const tare_part *s = &plan->part[0];
   tare_scratch scratch;
   assert_int_equal(tare_scratch_create(plan, 1, &scratch, NULL), TARE_OK);
@@ -175,9 +176,9 @@ static int compare_with_all(const tare_constraint *c, int trials, int64_t bound,
 
 static void sums_are_optimal(void **state) {
   (void)state;
-  static const char *rows[] = {"{\"A\": [[1, 1]], \"b\": [0]}", "{\"A\": [[1, -1, 1]], \"b\": [0]}", "{\"A\": [[1, 1, 1, -1]], \"b\": [0]}"};
+  static const char *rows[] = {"{\"A\": [[1, -1, 1]], \"b\": [0]}", "{\"A\": [[1, 1, 1, -1]], \"b\": [0]}", "{\"A\": [[1, -1, 1, 1, 1]], \"b\": [0]}"};
   for (int i = 0; i < 3; i++) {
-    tare_constraint *c = make_row(rows[i], i + 2);
+    tare_constraint *c = make_row(rows[i], i + 3);
     assert_int_equal(compare_with_all(c, 3000, 1000, 1), 0);
     assert_int_equal(compare_with_all(c, 3000, 3, 2), 0);
     tare_constraint_free(c);
