@@ -10,7 +10,9 @@
 #include "base/error.h"
 #include "conv/plan.h"
 
-enum { USUAL_PARTS = 8, ENOUGH_PARTS = 4 };
+enum { USUAL_PARTS = 8, FEWEST_PARTS = 4 };
+/* What moving a float costs in arithmetic; and the least of a job, some 30 microseconds, beside which waking it and calling the candidate are small. */
+enum { FLOPS_A_FLOAT = 120, LEAST_WORK = 64000000 };
 
 const tare_pass tare_pass_bits[TARE_PASSES] = {TARE_FORWARD, TARE_BACKWARD_DATA, TARE_BACKWARD_WEIGHTS};
 
@@ -40,12 +42,15 @@ static int next_divisor(int n, int after) {
 
 /*
  * Jobs for a candidate that does not use a pool itself: a fixed number for each batch, so that the bits
- * do not depend on the threads. A batch such as 11, whose usual parts are too few, has more of them.
+ * do not depend on the threads, and fewer where they would be small. A batch such as 11, whose usual parts are too few, has more of them.
  */
-static int jobs_of(int batch) {
+static int jobs_of(const tare_conv_problem *p) {
+  double floats = (double)tare_conv_pixels(p) * p->channels + (double)tare_conv_output_pixels(p) * p->outputs;
+  double work = tare_conv_flops(p) + p->batch * floats * FLOPS_A_FLOAT;
   int parts = USUAL_PARTS;
-  while (batch % parts) parts--;
-  return parts >= ENOUGH_PARTS || parts == batch ? parts : next_divisor(batch, parts);
+  while (parts > FEWEST_PARTS && work / parts < LEAST_WORK) parts--;
+  while (p->batch % parts) parts--;
+  return parts >= FEWEST_PARTS || parts == p->batch ? parts : next_divisor(p->batch, parts);
 }
 
 size_t tare_conv_limit(const tare_conv_plan *plan) {
@@ -81,7 +86,7 @@ static void outline(const tare_conv_plan *plan, const tare_candidate *how, int p
   g.jobs = plan->options.flags & TARE_CONV_SHARED && !(how->flags & TARE_CONV_SHARED);
   if (g.jobs) g.ready.query.threads = 1;
   size_t limit = tare_conv_limit(plan) / at_a_time(plan, &g), copies;
-  for (g.parts = g.jobs ? jobs_of(batch) : 1;; g.parts = next_divisor(batch, g.parts)) {
+  for (g.parts = g.jobs ? jobs_of(&plan->problem) : 1;; g.parts = next_divisor(batch, g.parts)) {
     g.ready.query.problem.batch = batch / g.parts;
     copies = add_copies(plan, &g);
     if (!cut || copies <= limit / 2 || g.parts == batch) break;
