@@ -9,6 +9,7 @@ static const struct { const char *name, *help; } position_table[] = {
   {"FILE", "a safetensors, ONNX or npy file"},
   {"IN", "the file to read"},
   {"OUT", "the file to write: its ending says the format"},
+  {"OUT.onnx", "the ONNX file to write"},
   {"MODEL", "a model file that 'tare train' wrote"},
   {"PROBLEM", "a convolution: letters with numbers, n images, c channels, h (and w) pixels, o outputs, k taps, p padding, s stride, d dilation, g groups"},
 };

@@ -49,6 +49,10 @@ static const cli_use round_uses[] = {
   {CLI_FORMAT, "fp32", NULL}, {CLI_GRADE, "exact", NULL}, {CLI_PIXELS, "8", NULL}, {CLI_CONSTRAINT, NULL, "the rules in the file"},
   {CLI_TENSOR, NULL, "all"}, {CLI_JSON, NULL, NULL}, {CLI_QUIET, NULL, NULL}, {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
 };
+static const cli_use export_uses[] = {
+  {CLI_FORMAT, NULL, "the weights as the model has them"}, {CLI_GRADE, "exact", NULL}, {CLI_PIXELS, "8", "8; 16: the file takes 0..65535"}, {CLI_FOLD, NULL, NULL},
+  {CLI_JSON, NULL, NULL}, {CLI_QUIET, NULL, NULL}, {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
+};
 
 const cli_verb cli_verbs[] = {
   {"race", "Compare", "which way of holding a rule trains fastest",
@@ -82,6 +86,11 @@ const cli_verb cli_verbs[] = {
    {"IN", "OUT"}, NULL, round_uses,
    {"tare round model.safetensors model-int8.safetensors --format int8", "tare round model.safetensors grid.safetensors --grade grid",
     "tare round kernel.npy exact.npy --constraint 'order=1'"}, NULL, cmd_round},
+  {"export", "Ship", "a model as an ONNX file",
+   "Writes plain operators of opset 17 with the model's names. The file takes pixels as they are, 0..255: the factor 2^-8 that training had on them goes into the first "
+   "filters. int8 and int4 weights stand behind a DequantizeLinear with one scale a filter and zero-point 0.",
+   {"MODEL", "OUT.onnx"}, NULL, export_uses,
+   {"tare export model.safetensors model.onnx", "tare export model.safetensors model.onnx --format int8 --grade grid --fold"}, NULL, cmd_export},
   {"data", "Look", "what a source holds, and what a network sees of it",
    "Prints classes and counts of images, and writes a sheet of patches.",
    {"SRC"}, NULL, data_uses, {"tare data leaves --preview sheet.png", "tare data photos:DIR --verbose"}, NULL, cmd_data},

@@ -10,6 +10,7 @@
 #include <tare/net.h>
 #include <tare/data.h>
 #include <tare/format.h>
+#include <tare/round.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -113,6 +114,25 @@ TARE_API tare_net *tare_model_net(tare_model *model); /* the model's; its stored
 TARE_API const tare_tensors *tare_model_file(const tare_model *model);
 TARE_API size_t tare_model_train_hashes(const tare_model *model, uint64_t *hashes, size_t size);
 TARE_API int tare_model_classes(const tare_model *model);
+
+typedef struct tare_export_options {
+  int format;         /* a tare_number_format for all convolutions; -1: the weights as the file has them */
+  tare_grade grade;   /* grid: rounded anew */
+  int pixel_bits;     /* 8 (0 is 8): the file takes 0..255; 16: 0..65535 */
+  int fold;           /* 1: batch norm that follows a convolution goes into its filters, before they are rounded */
+} tare_export_options;
+typedef struct tare_export_result {
+  int folded;         /* batch norms */
+  char scaled[64];    /* where the pixels' factor 2^-bits went: "conv1.weight", "a node of its own" */
+} tare_export_result;
+/*
+ * Writes the model as ONNX (opset 17): nchw, plain operators, names as in the model file. int8 and int4 weights are INT8 behind a
+ * DequantizeLinear with a scale a filter and zero-point 0; activations are float. Rules and certificates are in the
+ * metadata; of the filters that took the pixels' factor the rule holds times 2^bits ("times"). TARE_E_ARGUMENT: a batch norm cannot be
+ * folded (b is not 0), the format cannot hold a rule. result may be NULL.
+ */
+TARE_API tare_status tare_model_export(tare_model *model, const char *path, const tare_export_options *options, tare_export_result *result,
+                                       tare_error *error);
 
 #ifdef __cplusplus
 }
