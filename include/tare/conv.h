@@ -60,7 +60,11 @@ typedef enum tare_layout { TARE_NHWC, TARE_NCHW } tare_layout; /* of x, y, dx an
 /* What may change the result's last bits or what the gradient holds; a sum of these. */
 typedef enum tare_conv_flag {
   TARE_CONV_ACCURATE = 1,   /* no candidate whose error rms may pass 5e-7 of the output's */
-  TARE_CONV_BRIGHTNESS = 2, /* brightness is taken off before and put back exactly (doc/engine.md): large offsets of x cost no accuracy */
+  /*
+   * Brightness is taken off before and put back exactly (doc/engine.md): large offsets of x cost no accuracy. But for outputs near zero padding: there
+   * the image really steps from its brightness to 0, nothing is taken off (fft: of tiles that reach it, others: of the whole image).
+   */
+  TARE_CONV_BRIGHTNESS = 2,
   /*
    * With TARE_CONV_BRIGHTNESS: backward weights may leave out the part of the gradient that brightness makes: a
    * multiple of the constant filter on each slice (MODULO_SLICE), or of one constant on all channels of a filter

@@ -49,7 +49,7 @@ typedef struct tare_candidate {
   const char *name;
   int precisions; /* bits 1 << tare_precision */
   int borders;    /* bits 1 << tare_border that it does itself; for another one the plan pads the images and folds their gradient */
-  int flags;      /* of tare_conv_flag that it sees to itself: BRIGHTNESS; SHARED: it uses the pool. For the others the plan subtracts image means, and cuts the batch */
+  int flags;      /* of tare_conv_flag that it sees to itself: BRIGHTNESS; SHARED: it uses the pool. For the others the plan subtracts image means (none of them may keep anything), and cuts the batch */
   int joins;      /* it is asked for several passes together too */
   int planes;     /* it does problems with planes (3-D) too; others see one plane, [2] of each size 1 and no padding there */
   /* Fast, and the same each time on one machine: no timing. The problem has a border of `borders`. */

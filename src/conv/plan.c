@@ -71,7 +71,10 @@ static size_t add_copies(const tare_conv_plan *plan, tare_group *g) {
   g->plain_dx = writes ? plain : 0;
   g->bordered_dx = writes ? bordered : 0;
   g->plain_y = nchw ? outputs_size(&outer) : 0;
-  return g->plain_x + g->bordered_x + g->plain_dx + g->bordered_dx + g->plain_y;
+  g->level = (tare_brightness){0};
+  if (plan->options.precision == TARE_F32 && tare_brightness_is_on(&outer, q, g->ready.how))
+    g->level = tare_brightness_sizes(q, g->plain_x || g->bordered_x);
+  return g->plain_x + g->bordered_x + g->plain_dx + g->bordered_dx + g->plain_y + g->level.x + g->level.means + g->level.sums;
 }
 
 /* Parts that run at the same time. */
@@ -108,7 +111,11 @@ void tare_conv_outline(const tare_conv_plan *plan, const tare_candidate *how, in
 static tare_status make(const tare_conv_plan *plan, tare_group *g, tare_error *error) {
   tare_status status = g->ready.how->create(&g->ready, error);
   g->stride += tare_aligned(g->ready.workspace);
-  g->partial_stride = tare_aligned(g->ready.partial);
+  g->filters = tare_aligned(g->ready.prepared);
+  g->gradient = g->ready.partial;
+  g->prepared_size = g->level.prepared ? g->filters + g->level.prepared : g->ready.prepared;
+  g->partial_size = g->ready.partial + g->level.partial;
+  g->partial_stride = tare_aligned(g->partial_size);
   if (g->parts > 1) g->partials = g->partial_stride * (size_t)(g->jobs ? g->parts : 1);
   g->kept_stride = tare_aligned(g->ready.kept);
   size_t need = workspace_of(plan, g) + kept_of(g);
@@ -141,8 +148,8 @@ void tare_conv_add_sizes(tare_conv_plan *plan) {
     tare_group *g = &plan->groups[i];
     g->prepared = plan->prepared_size;
     g->partial = plan->partial_size;
-    plan->prepared_size += tare_aligned(g->ready.prepared);
-    plan->partial_size += g->ready.partial;
+    plan->prepared_size += tare_aligned(g->prepared_size);
+    plan->partial_size += g->partial_size;
     plan->kept_size += kept_of(g);
     size_t workspace = workspace_of(plan, g);
     if (workspace > plan->workspace_size) plan->workspace_size = workspace;

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "conv/candidate.h"
+#include "conv/level.h"
 
 enum { TARE_PASSES = 3, TARE_MOST_CANDIDATES = 32 };
 
@@ -17,7 +18,7 @@ extern const tare_pass tare_pass_bits[TARE_PASSES];
  * Passes that one candidate does together. Around it the plan makes what it cannot do: another layout, a border, and
  * the batch cut into equal parts: jobs for the threads of a pool, or (no jobs) one after another, so that the copies of a part keep the
  * limit. Sizes in elements, 0 if they are not needed. The workspace: `partials`, then for each part that runs at a time
- * the areas of its copies, in the order below, and the candidate's workspace: `stride` together.
+ * the areas of its copies and of brightness, in the order below, and the candidate's workspace: `stride` together.
  */
 typedef struct tare_group {
   tare_ready ready; /* of one part */
@@ -26,10 +27,13 @@ typedef struct tare_group {
   size_t plain_x, bordered_x;   /* x as nhwc; with its border */
   size_t plain_dx, bordered_dx; /* the same of dx */
   size_t plain_y;               /* y or dy as nhwc */
+  tare_brightness level;             /* brightness */
   size_t stride;
   size_t partials, partial_stride;
   size_t kept_stride;           /* what each part keeps */
   size_t prepared, partial;     /* where they begin in those of the plan */
+  size_t filters, gradient;     /* where brightness has its own in the group's */
+  size_t prepared_size, partial_size;
 } tare_group;
 
 struct tare_conv_plan {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The calls of a plan: around its candidates the parts of the batch, and copies of their images (layout, border). */
+/* The calls of a plan: around its candidates the parts of the batch, and copies of their images (layout, border, brightness). */
 #include <stdatomic.h>
 #include <string.h>
 
@@ -64,7 +64,7 @@ static void copy_images(const calling *work, void (*copy)(const copying *, const
 }
 
 /* The areas of one part in the workspace; NULL: not needed. */
-typedef struct areas { void *plain_x, *bordered_x, *plain_dx, *bordered_dx, *plain_y, *rest; } areas;
+typedef struct areas { void *plain_x, *bordered_x, *plain_dx, *bordered_dx, *plain_y, *level_x, *means, *sums, *rest; } areas;
 
 static void *take(const tare_conv_plan *plan, void **free, size_t size) {
   void *area = size ? *free : NULL;
@@ -79,6 +79,9 @@ static areas areas_of(const tare_conv_plan *plan, const tare_group *g, void *beg
   a.plain_dx = take(plan, &begin, g->plain_dx);
   a.bordered_dx = take(plan, &begin, g->bordered_dx);
   a.plain_y = take(plan, &begin, g->plain_y);
+  a.level_x = take(plan, &begin, g->level.x);
+  a.means = take(plan, &begin, g->level.means);
+  a.sums = take(plan, &begin, g->level.sums);
   a.rest = begin;
   return a;
 }
@@ -96,6 +99,20 @@ static const void *arranged(const calling *work, const areas *a, const void *x, 
     x = a->bordered_x;
   }
   return x;
+}
+
+/* x less its brightness, in the last copy that was made of it. */
+static tare_brightness_call levelled(const calling *work, const areas *a, tare_call *call) {
+  const tare_group *g = work->group;
+  void *own = a->level_x ? a->level_x : a->bordered_x ? a->bordered_x : a->plain_x;
+  tare_brightness_call w = {.ready = &g->ready, .x = call->x, .bias = call->bias, .dy = call->dy, .levelled = own, .shifts = a->means, .sums = a->sums};
+  w.filters = at(work->plan, call->prepared, g->filters);
+  w.gradient = at(work->plan, call->partial, g->gradient);
+  w.y = call->y;
+  tare_brightness_images(&w, call->pool);
+  call->x = own;
+  call->bias = NULL;
+  return w;
 }
 
 /* The gradient of the images as the candidate left it, back into the caller's array. */
@@ -138,8 +155,12 @@ static tare_status between_copies(const calling *work, tare_call call, void *beg
   if (a.plain_y && y) call.y = a.plain_y;
   if (dx) call.dx = a.bordered_dx ? a.bordered_dx : a.plain_dx ? a.plain_dx : dx;
   call.workspace = a.rest;
+  int level = g->level.on && call.x;
+  tare_brightness_call brightness = level ? levelled(work, &a, &call) : (tare_brightness_call){0};
   tare_status status = g->ready.how->run(&g->ready, work->passes, &call);
   if (status) return status;
+  if (level && y) tare_brightness_outputs(&brightness, call.pool);
+  if (level && call.partial && g->level.partial) tare_brightness_gradient(&brightness, call.pool);
   if (y && a.plain_y) copy_images(work, channels_first, output, output, plan->problem.outputs, a.plain_y, y, call.pool);
   if (dx) give_back(work, &a, dx, call.pool);
   return TARE_OK;
@@ -161,8 +182,8 @@ static void add_partial(const calling *work, int part) {
   const tare_kernels *k = work->plan->kernels;
   const tare_group *g = work->group;
   const void *from = at(work->plan, work->whole.workspace, g->jobs ? g->partial_stride * (size_t)part : 0);
-  if (part) k->add(g->ready.partial, from, work->whole.partial);
-  else memcpy(work->whole.partial, from, g->ready.partial * k->real);
+  if (part) k->add(g->partial_size, from, work->whole.partial);
+  else memcpy(work->whole.partial, from, g->partial_size * k->real);
 }
 
 static tare_status run(const tare_conv_plan *plan, const tare_group *g, int passes, const tare_call *whole) {
@@ -185,6 +206,7 @@ tare_status tare_conv_prepare(const tare_conv_plan *plan, const void *weights, v
     const tare_group *g = &plan->groups[i];
     if (g->ready.query.passes & (TARE_FORWARD | TARE_BACKWARD_DATA))
       status = g->ready.how->prepare(&g->ready, weights, at(plan, prepared, g->prepared), workspace, pool);
+    if (g->level.prepared) tare_brightness_prepare(&g->ready.query, weights, at(plan, prepared, g->prepared + g->filters));
   }
   return status;
 }
@@ -221,5 +243,7 @@ tare_status tare_conv_backward(const tare_conv_plan *plan, const void *x, const 
 tare_status tare_conv_finish(const tare_conv_plan *plan, const void *partial, void *dweights, void *workspace, tare_pool *pool) {
   if (plan->group_of[2] < 0) return TARE_E_ARGUMENT;
   const tare_group *g = &plan->groups[plan->group_of[2]];
-  return g->ready.how->finish(&g->ready, at(plan, partial, g->partial), dweights, workspace, pool);
+  tare_status status = g->ready.how->finish(&g->ready, at(plan, partial, g->partial), dweights, workspace, pool);
+  if (!status && g->level.partial) tare_brightness_finish(&g->ready.query, at(plan, partial, g->partial + g->gradient), dweights);
+  return status;
 }

@@ -304,6 +304,26 @@ static void relu_lets_nan_through(const tare_kernels *k, tare_rng *rng) {
 
 static void nan_through_relu(void **state) { (void)state, each_table(relu_lets_nan_through); }
 static void elementwise_kernels(void **state) { (void)state, each_table(elementwise); }
+static void levels(const tare_kernels *k, tare_rng *rng) {
+  size_t pixels = below(rng, 200), c = 1 + below(rng, 80), n = pixels * c;
+  numbers x = make(k, rng, n, 1000), values = make(k, rng, c, 0), y = make(k, NULL, n, 0);
+  double sums[81], want[80] = {0};
+  for (size_t i = 0; i < n; i++) {
+    want[i % c] += x.wide[i];
+    y.wide[i] = x.wide[i] + values.wide[i % c];
+  }
+  sums[c] = 77;
+  k->channel_sums(pixels, (int)c, x.real, sums);
+  for (size_t i = 0; i < c; i++) assert_true(fabs(sums[i] - want[i]) <= 1e-13 * fabs(want[i]));
+  assert_true(sums[c] == 77);
+  k->add_channels(pixels, (int)c, values.real, x.real, y.real);
+  same(k, &y, 0, 2, "add_channels");
+  k->add_channels(pixels, (int)c, values.real, x.real, x.real);
+  for (size_t i = 0; i < n; i++) assert_true(get(k, x.real, i) == get(k, y.real, i));
+  drop(&x), drop(&values), drop(&y);
+}
+
+static void level_kernels(void **state) { (void)state, each_table(levels); }
 static void penalty_kernel(void **state) { (void)state, each_table(penalty); }
 static void norm_kernels(void **state) { (void)state, each_table(norm); }
 static void row_kernels(void **state) { (void)state, each_table(rows); }
@@ -314,7 +334,7 @@ static void pooling_ties(void **state) { (void)state, each_table(ties_go_to_the_
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(elementwise_kernels), cmocka_unit_test(penalty_kernel), cmocka_unit_test(norm_kernels), cmocka_unit_test(row_kernels),
-    cmocka_unit_test(pooling_kernels), cmocka_unit_test(mean_kernels), cmocka_unit_test(pooling_ties),
+    cmocka_unit_test(pooling_kernels), cmocka_unit_test(mean_kernels), cmocka_unit_test(level_kernels), cmocka_unit_test(pooling_ties),
     cmocka_unit_test(nan_through_relu),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
