@@ -24,6 +24,7 @@ typedef struct tare_query {
 /* What a candidate thinks of a query. */
 typedef struct tare_verdict {
   double cycles;   /* of one core, estimated; below 0: it declines */
+  double error;    /* rms of the result's errors over that of the result, estimated for random numbers; 0: no more than a rounding */
   char reason[96]; /* why it declines, or how it would do it */
 } tare_verdict;
 
@@ -80,6 +81,10 @@ size_t tare_conv_output_pixels(const tare_conv_problem *problem);
 double tare_conv_flops(const tare_conv_problem *problem);
 /* Cycles that reading the images and writing the outputs (or the other way round) costs beside the arithmetic: what exceeds the L3 cache. */
 double tare_conv_memory_cycles(const tare_conv_problem *problem);
+/* Products that are added up in one value of a pass's result. */
+double tare_conv_terms(const tare_conv_problem *problem, tare_pass pass);
+/* The error (of a verdict) of float sums of `terms` products, in chains of at most `chain` that are added up one after another. */
+double tare_conv_chain_error(double terms, double chain);
 /* Elements of the plain weights. */
 size_t tare_conv_weights_size(const tare_conv_problem *problem);
 /* run(user, job, worker) for jobs 0 .. jobs-1, on the pool or (NULL) in the calling thread. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ordered table of candidates, and what several of them need. */
+#include <math.h>
+
 #include "conv/candidate.h"
 
 const tare_candidate *const tare_candidates[] = {&tare_candidate_onednn, &tare_candidate_direct, &tare_candidate_fft,
@@ -27,4 +29,16 @@ double tare_conv_memory_cycles(const tare_conv_problem *p) {
   double floats = (double)tare_conv_pixels(p) * p->channels + (double)tare_conv_output_pixels(p) * p->outputs;
   double bytes = sizeof(float) * p->batch * floats;
   return bytes > cached ? bytes * cycles_a_byte : 0;
+}
+
+double tare_conv_terms(const tare_conv_problem *p, tare_pass pass) {
+  double taps = (double)planes_of(p->kernel[2]) * p->kernel[0] * p->kernel[1];
+  if (pass == TARE_BACKWARD_WEIGHTS) return (double)p->batch * (double)tare_conv_output_pixels(p);
+  return taps * (pass == TARE_FORWARD ? p->channels : p->outputs) / p->groups;
+}
+
+/* Partial sums grow with the root of their number: a chain's error is that of a rounding (0.7 of half a unit) times the root of a sixth of it. */
+double tare_conv_chain_error(double terms, double chain) {
+  double chains = ceil(terms / chain);
+  return 1.8e-8 * sqrt((terms < chain ? terms : chain) + chains);
 }

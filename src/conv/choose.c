@@ -13,6 +13,7 @@
 #include "conv/plan.h"
 #include "conv/wisdom.h"
 
+static const double MOST_ERROR = 5e-7; /* of an accurate plan's candidates */
 enum { GROUPS = 8, SPLITS = 5 }; /* sets of passes; ways to split three passes */
 
 /* Groups as sums of tare_pass. A plan of fewer passes uses what is left of them. Single passes first: of equals the first wins. */
@@ -42,6 +43,10 @@ static void judge(const tare_conv_plan *plan, const tare_candidate *how, int pas
     tare_conv_outline(plan, how, passes, &group);
     how->judge(&group.ready.query, verdict);
     verdict->cycles *= group.parts;
+    if (plan->options.flags & TARE_CONV_ACCURATE && verdict->cycles >= 0 && verdict->error > MOST_ERROR) {
+      verdict->cycles = -1;
+      snprintf(verdict->reason, sizeof verdict->reason, "not accurate: an error of about %.1e", verdict->error);
+    }
   }
 }
 

@@ -234,6 +234,15 @@ static const double speeds[2][4] = {{1.75, 1.9, 1.2, 1.9}, {1.3, 1.5, 0.85, 1.5}
 /* Cycles for a row of outputs, each filter row of it, each vector stored, copied or summed up, each sum of a row of backward weights; a call. */
 static const double row_cycles = 60, filter_row_cycles = 10, vector_cycles = 4, sum_cycles = 1.5, call_cycles = 2000;
 
+/* Sums of at least this many products are added up by filter rows; those of backward weights carry their rounding errors along. */
+enum { WHOLE_SUM = 256 };
+
+static double error_of(const tare_conv_problem *p, tare_pass pass) {
+  double terms = tare_conv_terms(p, pass), row = terms / p->kernel[0];
+  if (pass == TARE_BACKWARD_WEIGHTS) return tare_conv_chain_error(CHAIN, CHAIN);
+  return tare_conv_chain_error(terms, row < WHOLE_SUM ? WHOLE_SUM : row);
+}
+
 static double cycles_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
   const own o = own_of(p, pass, lanes);
   const tare_direct_form *f = &o.form;
@@ -262,6 +271,7 @@ static void judge(const tare_query *query, tare_verdict *verdict) {
   int lanes = tare_kernels_get(TARE_F32)->direct_lanes();
   tare_direct_form f = tare_direct_form_of(p, (tare_pass)query->passes, lanes);
   verdict->cycles = cycles_of(p, (tare_pass)query->passes, lanes);
+  verdict->error = error_of(p, (tare_pass)query->passes);
   const char *kind = f.shape.kind == TARE_DIRECT_DENSE ? "dense" : "depthwise";
   snprintf(verdict->reason, sizeof verdict->reason, "%s, %d lanes for %d x %d pixels", kind, lanes, f.lines, f.pixels);
 }

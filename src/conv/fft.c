@@ -13,6 +13,7 @@ static void judge(const tare_query *query, tare_verdict *verdict) {
   const tare_conv_problem *p = &query->problem;
   tare_fft_shape shape;
   verdict->cycles = -1;
+  verdict->error = 2.5e-7; /* measured: 1.4 to 2.4 */
   if (p->stride[0] * p->stride[1] > 1) snprintf(verdict->reason, sizeof verdict->reason, "stride");
   else if (p->dilation[0] * p->dilation[1] > 1) snprintf(verdict->reason, sizeof verdict->reason, "dilation");
   else if ((verdict->cycles = tare_fft_choose(query, &shape)) < 0)

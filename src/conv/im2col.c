@@ -64,6 +64,7 @@ static void judge(const tare_query *query, tare_verdict *verdict) {
                    : row_of(p) > LONGEST                         ? "a row of patches would not fit the cache"
                                                                  : NULL;
   verdict->cycles = no ? -1 : cycles_of(p, pass);
+  verdict->error = tare_conv_chain_error(tare_conv_terms(p, pass), TARE_ONEDNN_SGEMM_CHAIN);
   if (no) snprintf(verdict->reason, sizeof verdict->reason, "%s", no);
   else if (plain) snprintf(verdict->reason, sizeof verdict->reason, "one sgemm on the images");
   else snprintf(verdict->reason, sizeof verdict->reason, "sgemm on patches, %d rows at a time", chunk_of(p));

@@ -2,6 +2,7 @@
 /* The candidate onednn: oneDNN's own convolutions. */
 #include "onednn/onednn.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,6 +75,7 @@ static void judge(const tare_query *query, tare_verdict *verdict) {
     return;
   }
   verdict->cycles = cycles_of(p, pass, name);
+  verdict->error = tare_conv_chain_error(tare_conv_terms(p, pass), strstr(name, "gemm") ? TARE_ONEDNN_SGEMM_CHAIN : INFINITY);
   snprintf(verdict->reason, sizeof verdict->reason, "%s", name);
 }
 

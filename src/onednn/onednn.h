@@ -48,6 +48,7 @@ tare_status tare_onednn_conv_leave(const tare_onednn_conv *conv, tare_onednn_ten
 /* run(user, thread) once on each of OpenMP's threads, which the rivals run on: to pin them. */
 void tare_onednn_each_thread(int threads, void (*run)(void *user, int thread), void *user);
 
+enum { TARE_ONEDNN_SGEMM_CHAIN = 384 }; /* products that sgemm adds up before it adds the sum to others */
 /* C = alpha op(A) op(B) + beta C, row-major; op is transposed where trans is 'T', else 'N'. */
 tare_status tare_onednn_sgemm(char transa, char transb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
                               float beta, float *c, int ldc);
