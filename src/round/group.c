@@ -62,7 +62,7 @@ static tare_status round_binary(tare_job *job, const float *w, double largest, d
   for (int last = e + COARSER; e < last; e++) {
     int64_t bound = tare_number_bound(number, e);
     if (bound == 0) break;
-    if (e > job->plan->coarsest) return tare_group_fail_grid(job, largest, e, error);
+    if (e > job->plan->coarsest) return tare_group_fail_grid(job, w, largest, e, error);
     int done = tare_group_try(job, ldexp(1, e), e, bound, out);
     if (done < 0) return tare_fail_memory(error, 1, "rounding");
     if (!done) continue;

@@ -24,7 +24,7 @@ int64_t tare_number_bound(const tare_number *number, int e);
 /* The messages of failures; each finds the smallest format that would do. */
 tare_status tare_group_fail_zero(tare_job *job, const float *w, tare_error *error);
 tare_status tare_group_fail_room(tare_job *job, const float *w, double largest, tare_error *error);
-tare_status tare_group_fail_grid(const tare_job *job, double largest, int e, tare_error *error);
+tare_status tare_group_fail_grid(tare_job *job, const float *w, double largest, int e, tare_error *error);
 
 /* One scale that need not be a power of two, for rules with b = 0 and formats of integers. */
 tare_status tare_group_round_free(tare_job *job, const float *w, double largest, int32_t *out, float *scale, tare_error *error);

@@ -62,14 +62,15 @@ static int is_between(const tare_row *row, int divisor, int e, double *side, dou
   return *nearest != *side;
 }
 
-tare_status tare_group_fail_grid(const tare_job *job, double largest, int e, tare_error *error) {
+tare_status tare_group_fail_grid(tare_job *job, const float *w, double largest, int e, tare_error *error) {
+  char what[500];
   double side, nearest;
-  for (int i = 0; i < tare_constraint_rows(job->constraint); i++)
+  int length = snprintf(what, sizeof what, "weights up to %.9g need steps of 2^%d in %s, ", largest, e, tare_number_format_name(job->format));
+  char *rest = what + length;
+  size_t room = sizeof what - (size_t)length;
+  snprintf(rest, room, "\"%.200s\" steps of 2^%d or less", tare_constraint_text(job->constraint), job->plan->coarsest);
+  for (int i = tare_constraint_rows(job->constraint) - 1; i >= 0; i--)
     if (is_between(tare_constraint_row(job->constraint, i), job->plan->divisor, e, &side, &nearest))
-      return tare_fail(error, TARE_E_ARGUMENT,
-                       "rounding: weights up to %.9g need steps of 2^%d in %s, of which the right-hand side %.17g is no multiple; "
-                       "the nearest that is one is %.17g",
-                       largest, e, tare_number_format_name(job->format), side, nearest);
-  return tare_fail(error, TARE_E_ARGUMENT, "rounding: weights up to %.9g need steps of 2^%d in %s, \"%s\" steps of 2^%d or less", largest, e,
-                   tare_number_format_name(job->format), tare_constraint_text(job->constraint), job->plan->coarsest);
+      snprintf(rest, room, "of which the right-hand side %.17g is no multiple; the nearest that is one is %.17g", side, nearest);
+  return fail_with_format(job, w, TARE_E_ARGUMENT, what, error);
 }
