@@ -61,7 +61,7 @@ static tare_status prepare(const tare_round_options *options, size_t filters, ta
 static void add_distances(const tare_job *job, const float *w, const float *rounded, double scale, double *ours, double *plain) {
   double most = (double)tare_number_of(job->format)->bound;
   for (size_t i = 0; i < job->units * (size_t)job->plan->taps; i++) {
-    double x = (double)w[i] * job->plan->divisor, nearest = fmin(fmax(nearbyint(x / scale), -most), most) * scale;
+    double x = (double)w[i] * job->plan->divisor, nearest = tare_nearest(x / scale, most) * scale;
     *ours += (rounded[i] - x) * (rounded[i] - x);
     *plain += (nearest - x) * (nearest - x);
   }

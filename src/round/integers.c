@@ -32,7 +32,8 @@ static int whole(const float *w, size_t count, int64_t *out, int *low) {
   if (first > last) return 1;
   if (last - first > SPREAD) return 0;
   *low = first - FLT_MANT_DIG;
-  for (size_t i = 0; i < count; i++) out[i] = (int64_t)ldexp((double)w[i], -*low);
+  double up = ldexp(1, -*low);
+  for (size_t i = 0; i < count; i++) out[i] = (int64_t)(w[i] * up);
   return 1;
 }
 
@@ -43,6 +44,7 @@ int tare_integers_find(const float *w, size_t count, int binary, int64_t bound, 
   for (size_t i = 0; found && i < count; i++) {
     divisor = gcd(llabs(m[i]), divisor);
     if (llabs(m[i]) > largest) largest = llabs(m[i]);
+    found = divisor == 0 || largest / divisor <= bound; /* it only grows */
   }
   if (divisor == 0) divisor = 1;
   if (binary) divisor &= -divisor; /* its power of two */

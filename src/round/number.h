@@ -15,4 +15,15 @@ typedef struct tare_number {
 
 const tare_number *tare_number_of(tare_number_format format);
 
+/*
+ * The nearest whole number (ties to even), clamped to +-most, most at most 2^24. Adding and taking off 1.5 * 2^52 rounds
+ * where there is no instruction for it: the baseline of x86-64 calls a function for nearbyint, fmin and fmax.
+ */
+static inline double tare_nearest(double x, double most) {
+  x = x > most ? most : x;
+  x = x < -most ? -most : x;
+  const double magic = 0x1.8p52;
+  return x + magic - magic;
+}
+
 #endif

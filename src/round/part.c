@@ -51,8 +51,9 @@ static tare_status set_projection(tare_part *p, tare_error *error) {
   size_t n = (size_t)p->count, m = (size_t)p->rows;
   p->root = tare_alloc(n, sizeof *p->root);
   p->ortho = tare_alloc(m * n, sizeof *p->ortho);
+  p->back = tare_alloc(m * n, sizeof *p->back);
   p->lower = tare_alloc(m * m, sizeof *p->lower);
-  if (!p->root || !p->ortho || !p->lower) return tare_fail_memory(error, m * n * sizeof *p->ortho, "a projection");
+  if (!p->root || !p->ortho || !p->back || !p->lower) return tare_fail_memory(error, m * n * sizeof *p->ortho, "a projection");
   for (int i = 0; i < p->count; i++) p->root[i] = sqrt(p->metric[i]);
   for (int row = 0; row < p->rows; row++) {
     double *v = p->ortho + (size_t)row * n, *lower = p->lower + (size_t)row * m;
@@ -65,7 +66,10 @@ static tare_status set_projection(tare_part *p, tare_error *error) {
         for (int i = 0; i < p->count; i++) v[i] -= factor * u[i];
       }
     lower[row] = sqrt(dot(v, v, p->count));
-    for (int i = 0; i < p->count; i++) v[i] /= lower[row];
+    for (int i = 0; i < p->count; i++) {
+      v[i] /= lower[row];
+      p->back[(size_t)row * n + (size_t)i] = v[i] / p->root[i];
+    }
   }
   return TARE_OK;
 }
@@ -98,6 +102,7 @@ void tare_part_clear(tare_part *p) {
   tare_free(p->b_odd);
   tare_free(p->b_shift);
   tare_free(p->ortho);
+  tare_free(p->back);
   tare_free(p->lower);
   tare_free(p->group);
   tare_free(p->size);
@@ -192,7 +197,7 @@ tare_status tare_part_set_divisor(tare_part *p, const fmpz_t divisor, int *coars
 
 static double largest_of(const double *y, int n) {
   double largest = 0;
-  for (int i = 0; i < n; i++) largest = fmax(largest, fabs(y[i]));
+  for (int i = 0; i < n; i++) largest = fabs(y[i]) > largest ? fabs(y[i]) : largest;
   return largest;
 }
 
@@ -202,12 +207,18 @@ void tare_part_project(const tare_part *p, double *y, double *r) {
   for (int pass = 0; pass < 3; pass++) {
     for (int row = 0; row < p->rows; row++) {
       double sum = -ldexp((double)p->b_odd[row], p->b_shift[row]);
-      for (int i = 0; i < p->count; i++) sum += (double)p->a[row * p->count + i] * y[i];
+      const int64_t *a = p->a + row * p->count;
+      double part[4] = {0};
+      int i = 0;
+      for (; i + 4 <= p->count; i += 4)
+        for (int k = 0; k < 4; k++) part[k] += (double)a[i + k] * y[i + k];
+      for (; i < p->count; i++) sum += (double)a[i] * y[i];
+      sum += part[0] + part[1] + (part[2] + part[3]);
       for (int k = 0; k < row; k++) sum -= p->lower[row * p->rows + k] * r[k];
       r[row] = sum / p->lower[row * p->rows + row];
     }
     for (int row = 0; row < p->rows; row++)
-      for (int i = 0; i < p->count; i++) y[i] -= r[row] * p->ortho[row * p->count + i] / p->root[i];
+      for (int i = 0; i < p->count; i++) y[i] -= r[row] * p->back[row * p->count + i];
   }
   int homogeneous = 1;
   for (int row = 0; row < p->rows; row++) homogeneous = homogeneous && p->b_odd[row] == 0;

@@ -39,6 +39,7 @@ typedef struct tare_part {
   __int128 *b_odd;       /* rows: b = b_odd * 2^b_shift, b_odd odd or 0 */
   int *b_shift;
   double *ortho, *lower; /* a / root = lower * ortho, rows of ortho (rows x count) orthonormal: for projections */
+  double *back;          /* ortho / root: from coordinates in those rows back to variables */
   int64_t largest;       /* one row: max |a| */
   double total;          /* one row: sum |a| */
   int groups, moves;     /* one row: distinct |a|; how many moves of a group and direction the table looks at */

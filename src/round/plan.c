@@ -34,13 +34,15 @@ static tare_status number_variables(builder *b, const tare_constraint *constrain
   plan->variable = tare_alloc(n, sizeof *plan->variable);
   plan->sign = tare_alloc(n, 1);
   plan->members = tare_alloc(n, sizeof *plan->members);
+  plan->share = tare_alloc(n, sizeof *plan->share);
   plan->fixed = tare_alloc(n, sizeof *plan->fixed);
   b->number = tare_alloc(n, sizeof *b->number);
   b->parent = tare_alloc(n, sizeof *b->parent);
   b->place = tare_alloc(n, sizeof *b->place);
   b->row = tare_alloc((size_t)tare_constraint_rows(constraint), sizeof *b->row);
   b->b = tare_alloc((size_t)tare_constraint_rows(constraint), sizeof *b->b);
-  if (!plan->variable || !plan->sign || !plan->members || !plan->fixed || !b->number || !b->parent || !b->place || !b->row || !b->b)
+  if (!plan->variable || !plan->sign || !plan->members || !plan->share || !plan->fixed || !b->number || !b->parent || !b->place ||
+      !b->row || !b->b)
     return tare_fail_memory(error, n * sizeof *plan->members, "a plan for rounding");
   plan->taps = (int)n;
   for (int tap = 0; tap < plan->taps; tap++)
@@ -241,6 +243,7 @@ static tare_status set_right_sides(builder *b, const tare_constraint *constraint
   tare_status status = TARE_OK;
   if (!fmpz_is_one(divisor) && (!allow_divisor || fmpz_cmp_si(divisor, 1 << 24) > 0)) status = fail_divisor(constraint, divisor, error);
   else plan->divisor = (int)fmpz_get_si(divisor);
+  for (int i = 0; i < plan->variables; i++) plan->share[i] = plan->divisor / plan->members[i];
   if (!status) status = set_fixed(b, divisor, error);
   for (int i = 0; i < plan->parts && !status; i++) status = tare_part_set_divisor(&plan->part[i], divisor, &plan->coarsest, error);
   fmpz_clear(divisor);
@@ -283,6 +286,7 @@ void tare_plan_free(tare_plan *plan) {
   tare_free(plan->variable);
   tare_free(plan->sign);
   tare_free(plan->members);
+  tare_free(plan->share);
   tare_free(plan->fixed);
   tare_free(plan);
 }

@@ -20,6 +20,7 @@ typedef struct tare_plan {
   int *variable;         /* taps: which variable a tap is, -1 for a fixed one */
   signed char *sign;     /* taps: the tap is sign * variable */
   double *members;       /* variables: how many taps */
+  double *share;         /* variables: divisor / members */
   tare_fixed *fixed;
   tare_part *part;
   int most_rows, most_count; /* of a part */

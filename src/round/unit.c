@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "round/number.h"
 #include "round/plan.h"
 
 tare_status tare_scratch_create(const tare_plan *plan, size_t units, tare_scratch *out, tare_error *error) {
@@ -37,7 +38,7 @@ void tare_unit_target(const tare_plan *plan, tare_scratch *t, const float *w, do
   memset(target, 0, (size_t)plan->variables * sizeof *target);
   for (int tap = 0; tap < plan->taps; tap++)
     if (plan->variable[tap] >= 0) target[plan->variable[tap]] += (double)plan->sign[tap] * w[tap];
-  for (int i = 0; i < plan->variables; i++) target[i] *= plan->divisor / plan->members[i];
+  for (int i = 0; i < plan->variables; i++) target[i] *= plan->share[i];
   for (int k = 0; k < plan->parts; k++) {
     const tare_part *part = &plan->part[k];
     for (int i = 0; i < part->count; i++) t->y[i] = target[part->variable[i]];
@@ -45,7 +46,7 @@ void tare_unit_target(const tare_plan *plan, tare_scratch *t, const float *w, do
     for (int i = 0; i < part->count; i++) target[part->variable[i]] = t->y[i];
   }
   for (int i = 0; i < plan->variables; i++) {
-    *largest = fmax(*largest, fabs(target[i]));
+    if (fabs(target[i]) > *largest) *largest = fabs(target[i]);
     *sum += plan->members[i] * fabs(target[i]);
   }
   for (int i = 0; i < plan->fixed_count; i++) {
@@ -99,7 +100,7 @@ int tare_unit_round(const tare_plan *plan, tare_scratch *t, const double *target
   double most = (double)bound;
   for (int i = 0; i < plan->variables; i++) {
     t->x[i] = target[i] / scale;
-    t->q[i] = (int64_t)fmin(fmax(nearbyint(t->x[i]), -most), most);
+    t->q[i] = (int64_t)tare_nearest(t->x[i], most);
   }
   int done = place_fixed(plan, e, bound, out);
   for (int k = 0; k < plan->parts && done > 0; k++) done = round_part(&plan->part[k], t, e, bound);
