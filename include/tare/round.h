@@ -32,7 +32,10 @@ typedef enum tare_number_format {
 TARE_API const char *tare_number_format_name(tare_number_format format);
 TARE_API tare_status tare_number_format_find(const char *name, tare_number_format *format, tare_error *error);
 
-/* Floats that fp16 or bf16 hold exactly (all that tare_round gives) to the bits of that format, and back. TARE_E_ARGUMENT if one is not held. */
+/*
+ * Floats that fp16 or bf16 hold exactly (all that tare_round gives) to the bits of that format, and back.
+ * TARE_E_ARGUMENT if one is not held.
+ */
 TARE_API tare_status tare_number_pack16(tare_number_format format, size_t count, const float *values, uint16_t *bits, tare_error *error);
 TARE_API void tare_number_unpack16(tare_number_format format, size_t count, const uint16_t *bits, float *values);
 
@@ -62,7 +65,7 @@ typedef struct tare_rounding {
   int divisor;           /* A w = divisor * b holds exactly; 1 unless allow_divisor made it more: then divide the response */
   double *cost;          /* filters: distance of `weights` from the weights given (times divisor) over that of plain rounding with
                             the same scale; 1 where both are 0, infinite where only plain rounding changes nothing */
-  double cost_mean, cost_max;  /* sqrt(sum of squared distances over sum of plain ones) over all filters; the largest of `cost` that is finite */
+  double cost_mean, cost_max;  /* over all filters sqrt(sum of squared distances / sum of plain ones); the largest finite `cost` */
   int64_t sum_max;       /* the largest sum |integers| of a filter */
   int32_t peak_min;      /* the smallest over filters that are not 0 of max |integer|; 127: another symmetric per-channel quantiser finds
                             the same integers */
@@ -80,8 +83,8 @@ TARE_API tare_status tare_round(const tare_constraint *constraint, const tare_ro
 TARE_API void tare_rounding_free(tare_rounding *rounding); /* NULL is fine */
 
 /*
- * The exact residual of integers times scales, as of a quantised file: `filters` x taps integers, `scales` scales a filter (see above); `divisor` as
- * above. Units of *residual as in tare_constraint_residual.
+ * The exact residual of integers times scales, as of a quantised file: `filters` x taps integers, `scales` scales a filter
+ * (1, or one for each unit); `divisor` as above. Units of *residual as in tare_constraint_residual.
  */
 TARE_API tare_status tare_round_residual(const tare_constraint *constraint, size_t filters, const int32_t *integers, size_t scales,
                                          const float *scale, int divisor, tare_residual *residual, tare_error *error);
@@ -91,11 +94,13 @@ TARE_API tare_status tare_round_residual(const tare_constraint *constraint, size
  * the weights). Computed from the rounding anew: it fails (TARE_E_LIBRARY) rather than state what is not so. *json is the
  * caller's, to be freed with tare_certificate_free.
  */
-TARE_API tare_status tare_certificate_write(const tare_constraint *constraint, const tare_rounding *rounding, char **json, tare_error *error);
+TARE_API tare_status tare_certificate_write(const tare_constraint *constraint, const tare_rounding *rounding, char **json,
+                                            tare_error *error);
 TARE_API void tare_certificate_free(char *json);
 /*
- * Whether `count` weights (float; of quantised files integer * scale) are those of the certificate and everything it states of them is so. TARE_OK: yes. TARE_E_DATA: no, or not a
- * certificate; the message says what differs.
+ * Whether `count` weights (float; of quantised files integer * scale) are those of the certificate and what it states of
+ * them is so (but the costs, which need the weights before rounding). TARE_OK: yes. TARE_E_DATA: no, or not a certificate;
+ * the message says what differs.
  */
 TARE_API tare_status tare_certificate_verify(const char *json, size_t count, const float *weights, tare_error *error);
 

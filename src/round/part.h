@@ -49,14 +49,17 @@ typedef struct tare_part {
 } tare_part;
 
 /*
- * `part` with rows, count, variable, a, metric and b (b may have any denominator) set gets the rest but b_odd and b_shift. The caller frees it
- * with tare_part_clear in any case. TARE_E_UNSUPPORTED if a lattice would be too large.
+ * `part` with rows, count, variable, a, metric and b (b may have any denominator) set gets the rest but b_odd and b_shift.
+ * The caller frees it with tare_part_clear in any case. TARE_E_UNSUPPORTED if a lattice would be too large.
  */
 tare_status tare_part_prepare(tare_part *part, tare_error *error);
 void tare_part_clear(tare_part *part);
 /* The smallest odd number that times b makes all of it a value that integers on some binary grid reach. */
 void tare_part_divisor(const tare_part *part, fmpz_t divisor);
-/* b times `divisor` becomes b; sets b_odd and b_shift, and lowers *coarsest to the exponent of the coarsest grid that holds it. TARE_E_UNSUPPORTED if b is too long. */
+/*
+ * b times `divisor` becomes b; sets b_odd and b_shift, and lowers *coarsest to the exponent of the coarsest grid that holds it.
+ * TARE_E_UNSUPPORTED if b is too long.
+ */
 tare_status tare_part_set_divisor(tare_part *part, const fmpz_t divisor, int *coarsest, tare_error *error);
 
 typedef struct tare_choice { double cost; int entry; } tare_choice;
