@@ -350,7 +350,8 @@ static void mutate(const char *name, const uint8_t *data, size_t size, uint64_t 
     for (size_t k = 0; run >= size && k <= run % 3; k++) {
       size_t at = tare_rng_below(&rng, size);
       uint64_t random = tare_rng_u64(&rng);
-      copy[at] = k % 2 ? (uint8_t)(copy[at] ^ 1u << (random & 7)) : (uint8_t)random;
+      const unsigned flipped = copy[at] ^ 1u << (random & 7);
+      copy[at] = (uint8_t)((k % 2 ? flipped : (unsigned)random) & 255);
     }
     tare_tensors *file = NULL;
     tare_error error = {0};
