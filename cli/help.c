@@ -10,6 +10,8 @@ static const struct { const char *name, *help; } position_table[] = {
   {"IN", "the file to read"},
   {"OUT", "the file to write: its ending says the format"},
   {"OUT.onnx", "the ONNX file to write"},
+  {"IMAGE", "the image to read: 8-bit, 16-bit or float, of any size"},
+  {"OUT.tif", "the TIFF to write: floats, a channel for each filter"},
   {"MODEL", "a model file that 'tare train' wrote"},
   {"PROBLEM", "a convolution: letters with numbers, n images, c channels, h (and w) pixels, o outputs, k taps, p padding, s stride, d dilation, g groups"},
 };

@@ -53,6 +53,9 @@ static const cli_use export_uses[] = {
   {CLI_FORMAT, NULL, "the weights as the model has them"}, {CLI_GRADE, "exact", NULL}, {CLI_PIXELS, "8", "8; 16: the file takes 0..65535"}, {CLI_FOLD, NULL, NULL},
   {CLI_JSON, NULL, NULL}, {CLI_QUIET, NULL, NULL}, {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
 };
+static const cli_use filter_uses[] = {
+  {CLI_RESPONSES, NULL, NULL}, {CLI_BANK, NULL, NULL}, {CLI_JSON, NULL, NULL}, {CLI_QUIET, NULL, NULL}, {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
+};
 
 const cli_verb cli_verbs[] = {
   {"race", "Compare", "which way of holding a rule trains fastest",
@@ -91,6 +94,12 @@ const cli_verb cli_verbs[] = {
    "filters. int8 and int4 weights stand behind a DequantizeLinear with one scale a filter and zero-point 0.",
    {"MODEL", "OUT.onnx"}, NULL, export_uses,
    {"tare export model.safetensors model.onnx", "tare export model.safetensors model.onnx --format int8 --grade grid --fold"}, NULL, cmd_export},
+  {"filter", "Look", "the first layer of a model on an image of any size",
+   "Computes tile by tile, so that memory does not grow with the image. A pixel is value / 256 (16 bits: / 65536; floats as they are). With filters of "
+   "'tare round --grade grid' an even area gives exactly 0.",
+   {"MODEL", "IMAGE", "OUT.tif"}, NULL, filter_uses,
+   {"tare filter model.safetensors photo.png responses.tif", "tare filter model.safetensors scan.tif out.tif --responses sheet.png --bank filters.png"},
+   NULL, cmd_filter},
   {"data", "Look", "what a source holds, and what a network sees of it",
    "Prints classes and counts of images, and writes a sheet of patches.",
    {"SRC"}, NULL, data_uses, {"tare data leaves --preview sheet.png", "tare data photos:DIR --verbose"}, NULL, cmd_data},

@@ -56,6 +56,8 @@ TARE_API const char *tare_net_line(const tare_net *net); /* canonical; parsing i
 TARE_API const tare_net_options *tare_net_get_options(const tare_net *net);
 /* Values of the output for one image: its length, and its shape as rows, columns, channels (1, 1, N after gap, flatten and dense). */
 TARE_API size_t tare_net_output_size(const tare_net *net);
+/* The first layer's convolution (batch 1, of images of the options' size; weights conv1.weight, conv1.bias); TARE_E_UNSUPPORTED if it is none. */
+TARE_API tare_status tare_net_first_conv(const tare_net *net, tare_conv_problem *problem, tare_error *error);
 TARE_API void tare_net_output_shape(const tare_net *net, int shape[3]);
 
 /*

@@ -11,21 +11,24 @@
 #include <stdint.h>
 #include <tare/status.h>
 
-enum { TARE_PHOTOS_VERSION = 1 };
+enum { TARE_PHOTOS_VERSION = 2 };
 #define TARE_PHOTOS_ENTRY "tare_photos_module_get"
 #define TARE_PHOTOS_MAX_PIXELS 268435456.0 /* 2^28: larger photos are not decoded */
 
 typedef struct tare_photo tare_photo;
 
-/* As the photo is after its EXIF orientation; channels 1 (grey) or 3 (sRGB); bits 8 or 16. */
+/* As the photo is after its EXIF orientation; channels 1 (grey) or 3 (sRGB); bits 8 or 16, 32: floats. */
 typedef struct tare_photo_info { int width, height, channels, bits; } tare_photo_info;
 
 typedef struct tare_photos_module {
   int version;
   tare_status (*start)(tare_error *error); /* once for each opened source */
-  /* Reads the header alone; why it failed (no file name) is in the error. TARE_E_DATA: not an image, too large. */
-  tare_status (*open)(const char *path, tare_photo **out, tare_photo_info *info, tare_error *error);
-  /* A rectangle of interleaved pixels without padding, 8 or 16 bits in the machine's order. TARE_E_DATA: damaged. */
+  /*
+   * Reads the header alone; why it failed (no file name) is in the error. TARE_E_DATA: not an image, too large. `any`: of any size,
+   * and float pixels stay floats.
+   */
+  tare_status (*open)(const char *path, int any, tare_photo **out, tare_photo_info *info, tare_error *error);
+  /* A rectangle of interleaved pixels without padding, in the machine's order. TARE_E_DATA: damaged. */
   tare_status (*read)(tare_photo *photo, int left, int top, int width, int height, void *pixels, tare_error *error);
   void (*close)(tare_photo *photo);
   void (*thread_end)(void); /* before a thread that has used the others ends */

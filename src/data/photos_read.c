@@ -129,7 +129,7 @@ static tare_status read_open(const reader *r, const tare_photo_want *want, tare_
 tare_status tare_photo_read(const tare_photos_module *module, const char *path, const tare_photo_want *want, tare_item *item,
                             tare_error *error) {
   reader r = {.module = module, .channels = want->channels};
-  tare_status status = module->open(path, &r.photo, &r.info, error);
+  tare_status status = module->open(path, 0, &r.photo, &r.info, error);
   if (status) return status;
   r.bits = r.info.bits < want->bits ? r.info.bits : want->bits;
   status = read_open(&r, want, item, error);

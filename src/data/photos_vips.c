@@ -38,6 +38,8 @@ static tare_status refuse(tare_error *error, const char *why) {
 
 typedef struct target { VipsInterpretation space; VipsBandFormat format; } target;
 
+static int is_float(const VipsImage *image) { return image->BandFmt == VIPS_FORMAT_FLOAT || image->BandFmt == VIPS_FORMAT_DOUBLE; }
+
 /* Grey stays grey and 16 bits stay 16; all else becomes 8-bit sRGB. */
 static target choose(VipsImage *image) {
   VipsInterpretation is = vips_image_guess_interpretation(image);
@@ -61,6 +63,17 @@ static VipsImage *normalise(VipsImage *image) {
   return result;
 }
 
+/* Float pixels as they are, without alpha. */
+static VipsImage *normalise_float(VipsImage *image) {
+  VipsImage *upright = NULL, *opaque = NULL, *result = NULL;
+  int bands = image->Bands - (vips_image_hasalpha(image) ? 1 : 0), failed = vips_autorot(image, &upright, NULL);
+  if (!failed) failed = vips_extract_band(upright, &opaque, 0, "n", bands, NULL);
+  if (!failed) vips_cast(opaque, &result, VIPS_FORMAT_FLOAT, NULL);
+  g_clear_object(&upright);
+  g_clear_object(&opaque);
+  return result;
+}
+
 static VipsImage *load(const char *path) {
   VipsSource *source = vips_source_new_from_file(path); /* not by name: libvips would take a '[' in it for options */
   VipsImage *image = source ? vips_image_new_from_source(source, "", "fail_on", VIPS_FAIL_ON_ERROR, NULL) : NULL;
@@ -68,25 +81,25 @@ static VipsImage *load(const char *path) {
   return image;
 }
 
-static tare_status open_image(VipsImage *image, tare_photo **out, tare_photo_info *info, tare_error *error) {
-  if ((double)image->Xsize * image->Ysize > TARE_PHOTOS_MAX_PIXELS) return refuse(error, "more than 268 megapixels");
+static tare_status open_image(VipsImage *image, int any, tare_photo **out, tare_photo_info *info, tare_error *error) {
+  if (!any && (double)image->Xsize * image->Ysize > TARE_PHOTOS_MAX_PIXELS) return refuse(error, "more than 268 megapixels");
   tare_photo *photo = g_new0(tare_photo, 1);
-  photo->image = normalise(image);
+  photo->image = any && is_float(image) ? normalise_float(image) : normalise(image);
   photo->region = photo->image ? vips_region_new(photo->image) : NULL;
   if (!photo->region || (photo->image->Bands != 1 && photo->image->Bands != 3)) {
     close_photo(photo);
     return refuse(error, "its kind of pixel is neither grey nor colour");
   }
   const VipsImage *made = photo->image;
-  *info = (tare_photo_info){made->Xsize, made->Ysize, made->Bands, made->BandFmt == VIPS_FORMAT_USHORT ? 16 : 8};
+  *info = (tare_photo_info){made->Xsize, made->Ysize, made->Bands, made->BandFmt == VIPS_FORMAT_USHORT ? 16 : made->BandFmt == VIPS_FORMAT_FLOAT ? 32 : 8};
   *out = photo;
   return TARE_OK;
 }
 
-static tare_status open_photo(const char *path, tare_photo **out, tare_photo_info *info, tare_error *error) {
+static tare_status open_photo(const char *path, int any, tare_photo **out, tare_photo_info *info, tare_error *error) {
   VipsImage *image = load(path);
   if (!image) return refuse(error, "not an image that libvips reads (formats that it does not trust are off)");
-  tare_status status = open_image(image, out, info, error);
+  tare_status status = open_image(image, any, out, info, error);
   g_object_unref(image);
   return status;
 }

@@ -293,3 +293,20 @@ tare_status tare_conv_add(tare_net *net, tare_item *item, tare_error *error) {
   tare_weights_free(&conv.weights);
   return status;
 }
+
+tare_status tare_net_first_conv(const tare_net *net, tare_conv_problem *problem, tare_error *error) {
+  const tare_item *item = net ? &net->items[0] : NULL;
+  if (!item || !problem) return tare_fail(error, TARE_E_ARGUMENT, "the first convolution needs a network and a place for it; one is NULL");
+  if (item->kind->add != tare_conv_add)
+    return tare_fail(error, TARE_E_UNSUPPORTED, "the network begins with %s, expected a convolution", item->kind->name);
+  *problem = (tare_conv_problem){.groups = item->groups, .batch = 1, .channels = net->options.channels, .outputs = item->outputs,
+                                 .border = item->border};
+  for (int axis = 0; axis < 2; axis++) {
+    problem->size[axis] = axis ? net->options.width : net->options.height;
+    problem->kernel[axis] = item->kernel[axis];
+    problem->stride[axis] = item->stride;
+    problem->dilation[axis] = item->dilation;
+    problem->pad[axis] = item->border == TARE_BORDER_VALID ? 0 : item->pad >= 0 ? item->pad : (item->kernel[axis] - 1) * item->dilation / 2;
+  }
+  return TARE_OK;
+}
