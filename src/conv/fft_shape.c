@@ -126,6 +126,7 @@ static void add_point(const tare_fft_shape *s, const tare_query *q, tare_fft_wor
   if (q->passes & TARE_FORWARD) add_transforms(s, w, outputs, output_box(s, 1));
   if (q->passes & TARE_BACKWARD_DATA) add_transforms(s, w, inputs, image_box(s, 1));
   if (q->passes & TARE_BACKWARD_WEIGHTS) add_transforms(s, w, filters, filter_box(s, 1));
+  if (q->passes & TARE_FORWARD && q->passes & TARE_BACKWARD_WEIGHTS) w->far += inputs * 4 * s->frequencies; /* kept, and read again */
   if (q->passes & TARE_FORWARD) add_points(s, w, tiles * filters, 3);
   if (q->passes & TARE_BACKWARD_DATA) add_points(s, w, tiles * filters, 3);
   if (q->passes & TARE_BACKWARD_WEIGHTS) add_points(s, w, tiles * filters, 7);
@@ -151,10 +152,14 @@ tare_fft_work tare_fft_work_of(const tare_fft_shape *s, const tare_query *q) {
   return w;
 }
 
+/* Threads share the L3 cache and what is beyond: measured with two. */
+static const double shared_price = 1.7;
+
 static double cycles_of(const tare_fft_shape *s, const tare_query *q) {
   if (s->mode == TARE_FFT_FEW && q->passes & TARE_BACKWARD_DATA) return -1;
   tare_fft_work w = tare_fft_work_of(s, q);
-  return w.transforms * cost.transforms + w.products * cost.products + s->lanes * (w.near * cost.near + w.far * cost.far + w.beyond * cost.beyond) +
+  double price = q->flags & TARE_CONV_SHARED ? shared_price : 1;
+  return w.transforms * cost.transforms + w.products * cost.products + s->lanes * (w.near * cost.near + price * (w.far * cost.far + w.beyond * cost.beyond)) +
          w.tiles * cost.tiles;
 }
 
