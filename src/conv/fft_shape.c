@@ -152,14 +152,10 @@ tare_fft_work tare_fft_work_of(const tare_fft_shape *s, const tare_query *q) {
   return w;
 }
 
-/* Threads share the L3 cache and what is beyond: measured with two. */
-static const double shared_price = 1.7;
-
 static double cycles_of(const tare_fft_shape *s, const tare_query *q) {
   if (s->mode == TARE_FFT_FEW && q->passes & TARE_BACKWARD_DATA) return -1;
   tare_fft_work w = tare_fft_work_of(s, q);
-  double price = q->flags & TARE_CONV_SHARED ? shared_price : 1;
-  return w.transforms * cost.transforms + w.products * cost.products + s->lanes * (w.near * cost.near + price * (w.far * cost.far + w.beyond * cost.beyond)) +
+  return w.transforms * cost.transforms + w.products * cost.products + s->lanes * (w.near * cost.near + w.far * cost.far + w.beyond * cost.beyond) +
          w.tiles * cost.tiles;
 }
 
