@@ -79,6 +79,8 @@ size_t tare_conv_pixels(const tare_conv_problem *problem);
 size_t tare_conv_output_pixels(const tare_conv_problem *problem);
 /* Multiplications and additions of one pass. */
 double tare_conv_flops(const tare_conv_problem *problem);
+/* The part of so many bytes that is not in the L3 cache when it is needed again: 0 to 1. */
+double tare_conv_beyond(double bytes);
 /* Cycles that reading the images and writing the outputs (or the other way round) costs beside the arithmetic: what exceeds the L3 cache. */
 double tare_conv_memory_cycles(const tare_conv_problem *problem);
 /* Products that are added up in one value of a pass's result. */

@@ -24,11 +24,16 @@ double tare_conv_flops(const tare_conv_problem *p) {
   return 2.0 * p->batch * (double)tare_conv_output_pixels(p) * (double)tare_conv_weights_size(p);
 }
 
+double tare_conv_beyond(double bytes) {
+  static const double all = 8 << 20, none = 24 << 20; /* the L3 cache has 32 MiB, and others use it too */
+  return bytes < all ? 0 : bytes > none ? 1 : (bytes - all) / (none - all);
+}
+
 double tare_conv_memory_cycles(const tare_conv_problem *p) {
-  static const double cached = 16 << 20, cycles_a_byte = 0.05; /* bytes; measured, one thread of an AMD EPYC */
+  static const double cycles_a_byte = 0.05; /* measured, one thread of an AMD EPYC */
   double floats = (double)tare_conv_pixels(p) * p->channels + (double)tare_conv_output_pixels(p) * p->outputs;
   double bytes = sizeof(float) * p->batch * floats;
-  return bytes > cached ? bytes * cycles_a_byte : 0;
+  return bytes * cycles_a_byte * tare_conv_beyond(bytes);
 }
 
 double tare_conv_terms(const tare_conv_problem *p, tare_pass pass) {

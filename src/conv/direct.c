@@ -226,13 +226,10 @@ static const char *declines(const tare_conv_problem *p) {
   return NULL;
 }
 
-/*
- * Measured: vector multiplications and additions a cycle, forward and backward weights: dense
- * with one vector a group, with more, depthwise, sliding.
- */
-static const double speeds[2][4] = {{1.75, 1.9, 1.2, 1.9}, {1.3, 1.5, 0.85, 1.5}};
-/* Cycles for a row of outputs, each filter row of it, each vector stored, copied or summed up, each sum of a row of backward weights; a call. */
-static const double row_cycles = 60, filter_row_cycles = 10, vector_cycles = 4, sum_cycles = 1.5, call_cycles = 2000;
+static double cycles_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
+  const own o = own_of(p, pass, lanes);
+  return tare_direct_cycles(p, &o.form, pass, lanes, o.chain, o.copies_dy);
+}
 
 /* Sums of at least this many products are added up by filter rows; those of backward weights carry their rounding errors along. */
 enum { WHOLE_SUM = 256 };
@@ -241,23 +238,6 @@ static double error_of(const tare_conv_problem *p, tare_pass pass) {
   double terms = tare_conv_terms(p, pass), row = terms / p->kernel[0];
   if (pass == TARE_BACKWARD_WEIGHTS) return tare_conv_chain_error(CHAIN, CHAIN);
   return tare_conv_chain_error(terms, row < WHOLE_SUM ? WHOLE_SUM : row);
-}
-
-static double cycles_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
-  const own o = own_of(p, pass, lanes);
-  const tare_direct_form *f = &o.form;
-  int gradient = pass == TARE_BACKWARD_WEIGHTS, vectors = f->shape.vectors;
-  double images = (double)p->batch * (f->blocks ? f->blocks : 1), rows = images * f->to[0] / f->lines, filter_rows = 0;
-  for (int r = 0; r < f->to[0]; r += f->lines) {
-    int first = r - f->pad[0], last = first + f->rows;
-    filter_rows += (last < f->from[0] ? last : f->from[0]) - (first > 0 ? first : 0);
-  }
-  double sums = images * filter_rows * f->shape.taps * f->shape.groups * vectors;
-  double cycles = sums / speeds[gradient][f->shape.kind == TARE_DIRECT_DENSE ? vectors > 1 : 1 + (int)f->shape.kind] + call_cycles;
-  cycles += images * f->from[0] * ((double)o.row / lanes) * vector_cycles;
-  if (gradient) cycles += rows * f->rows * f->shape.taps * vectors * (vector_cycles / o.chain + sum_cycles);
-  else cycles += (rows * row_cycles + images * filter_rows * filter_row_cycles + rows * f->shape.groups * vector_cycles) * vectors;
-  return cycles + 4 * (double)tare_direct_weights_size(f) + tare_conv_memory_cycles(p);
 }
 
 static void judge(const tare_query *query, tare_verdict *verdict) {

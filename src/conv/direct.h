@@ -26,5 +26,7 @@ size_t tare_direct_weights_size(const tare_direct_form *form);
 /* Plain weights to the kernels' form; and a gradient in that form to the plain one. */
 void tare_direct_fold(const tare_direct_form *form, const float *weights, float *folded);
 void tare_direct_unfold(const tare_direct_form *form, const float *folded, float *weights);
+/* direct_cost.c. Cycles of a pass; backward weights: of chains of so many rows, with dy copied or not. */
+double tare_direct_cycles(const tare_conv_problem *problem, const tare_direct_form *form, tare_pass pass, int lanes, int chain, int copies_dy);
 
 #endif

@@ -52,11 +52,10 @@ typedef struct tare_fft {
 } tare_fft;
 
 /*
- * What a shape costs, in units that each have their price: vector operations of transforms and of products, vectors read
- * or written within the L2 cache, from the L3 cache or from memory beyond,
- * those of pixels (part of far or beyond), tiles (calls).
+ * What a shape does for a query, in units whose costs fft_shape.c has: operations of transforms, multiplications and additions of products (in vectors); vectors
+ * read and written near (the L2 cache), far (the L3 cache) and beyond, but those of pixels (of images; those not in whole vectors; of filters) apart; tiles (calls).
  */
-typedef struct tare_fft_work { double transforms, products, near, far, beyond, pixels, tiles; } tare_fft_work;
+typedef struct tare_fft_work { double transforms, products, near, far, beyond, spectra, pixels, ragged, filters, tiles; } tare_fft_work;
 tare_fft_work tare_fft_work_of(const tare_fft_shape *shape, const tare_query *query);
 
 /* fft_shape.c. 0 if a tile of that size cannot do it. */

@@ -4,11 +4,11 @@
 
 /*
  * Cycles of a unit of each kind of work; of the vectors read and written, of each of their lanes. A least-squares fit to the
- * times of 900 passes with 16 lanes and as many with 8 (doc/engine.md): errors of 15 %, and the shape that is
- * chosen takes 3 % more than the best one on average.
+ * times of 1900 passes with 16 and 8 lanes (doc/conv.md): errors of 14 %.
  */
-static const tare_fft_work cost = {.transforms = 0.47, .products = 0.65, .near = 0.085, .far = 0.13, .beyond = 0.38, .tiles = 1100};
-enum { FEW_CHANNELS = 4, L2_FLOATS = 1 << 17, L3_FLOATS = 1 << 22 };
+static const tare_fft_work cost = {.transforms = 0.5, .products = 0.59, .near = 0.082, .far = 0.105, .beyond = 0.5, .spectra = 0.18, .pixels = 0.25,
+                                   .ragged = 5.2, .filters = 1.48, .tiles = 720};
+enum { FEW_CHANNELS = 4, L2_FLOATS = 1 << 17 };
 
 static int smaller(int a, int b) { return a < b ? a : b; }
 static int larger(int a, int b) { return a > b ? a : b; }
@@ -84,6 +84,13 @@ static box filter_box(const tare_fft_shape *s, int inverse) {
   return (box){inverse, s->axes[0].kernel, s->axes[1].kernel, s->axes[0].kernel, s->axes[1].kernel};
 }
 
+/* Of a dense convolution: taps are gathered from filters that lie far from each other, or scattered; their spectra are read and written once more. */
+static void add_filters(const tare_fft_shape *s, tare_fft_work *w, double count, int inverse) {
+  add_transforms(s, w, count, filter_box(s, inverse));
+  w->filters += count * s->axes[0].kernel * s->axes[1].kernel;
+  w->spectra += count * 2 * s->frequencies;
+}
+
 static void add_matrices(const tare_fft_shape *s, tare_fft_work *w, double rows, double vectors, double terms) {
   w->products += s->frequencies * 4 * rows * vectors * terms;
   w->near += s->frequencies * 2 * (rows * vectors + terms * vectors);
@@ -95,16 +102,16 @@ static void add_dense(const tare_fft_shape *s, const tare_query *q, tare_fft_wor
   if (q->passes & (TARE_BACKWARD_DATA | TARE_BACKWARD_WEIGHTS)) add_transforms(s, w, tiles * out, output_box(s, 0));
   if (q->passes & TARE_FORWARD) {
     add_transforms(s, w, tiles * out, output_box(s, 1));
-    add_transforms(s, w, g * s->inputs * s->out_blocks, filter_box(s, 0));
+    add_filters(s, w, g * s->inputs * s->out_blocks, 0);
     add_matrices(s, w, tiles * g, s->out_blocks, s->inputs);
   }
   if (q->passes & TARE_BACKWARD_DATA) {
     add_transforms(s, w, tiles * in, image_box(s, 1));
-    add_transforms(s, w, g * s->outputs * s->in_blocks, filter_box(s, 0));
+    add_filters(s, w, g * s->outputs * s->in_blocks, 0);
     add_matrices(s, w, tiles * g, s->in_blocks, s->outputs);
   }
   if (q->passes & TARE_BACKWARD_WEIGHTS) {
-    add_transforms(s, w, g * s->outputs * s->in_blocks, filter_box(s, 1));
+    add_filters(s, w, g * s->outputs * s->in_blocks, 1);
     add_matrices(s, w, s->outputs * g, s->in_blocks, tiles);
   }
 }
@@ -145,18 +152,20 @@ tare_fft_work tare_fft_work_of(const tare_fft_shape *s, const tare_query *q) {
   if (s->mode == TARE_FFT_DENSE) add_dense(s, q, &w);
   else add_point(s, q, &w);
   int apart = q->problem.channels > s->lanes; /* a vector of channels is a part of a pixel: no two neighbours in memory */
-  if (footprint(s, q) > L3_FLOATS) {
-    w.beyond = w.far + w.pixels * (apart ? 3 : 1);
-    w.far = 0;
-  } else w.far += w.pixels;
+  double share = tare_conv_beyond(sizeof(float) * footprint(s, q));
+  w.beyond = share * (w.far + w.pixels * (apart ? 3 : 1));
+  w.far *= 1 - share;
+  if (apart && q->problem.channels % s->lanes) w.ragged = w.pixels;
+  w.pixels *= 1 - share;
+  w.spectra *= tare_conv_beyond(sizeof(float) * s->lanes * w.spectra);
   return w;
 }
 
 static double cycles_of(const tare_fft_shape *s, const tare_query *q) {
   if (s->mode == TARE_FFT_FEW && q->passes & TARE_BACKWARD_DATA) return -1;
   tare_fft_work w = tare_fft_work_of(s, q);
-  return w.transforms * cost.transforms + w.products * cost.products + s->lanes * (w.near * cost.near + w.far * cost.far + w.beyond * cost.beyond) +
-         w.tiles * cost.tiles;
+  double lanes = w.near * cost.near + w.far * cost.far + w.beyond * cost.beyond + w.spectra * cost.spectra + w.pixels * cost.pixels + w.filters * cost.filters;
+  return w.transforms * cost.transforms + w.products * cost.products + s->lanes * lanes + w.ragged * cost.ragged + w.tiles * cost.tiles;
 }
 
 double tare_fft_choose(const tare_query *q, tare_fft_shape *out) {

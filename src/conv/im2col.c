@@ -14,10 +14,13 @@
 
 enum { CHUNK = 64 * 1024 };       /* elements of P at a time: 256 KiB */
 enum { LONGEST = 1 << 20 };       /* elements of P for one row of outputs: 4 MiB */
-enum { PRODUCT_OVERHEAD = 1000 }; /* cycles of a call of sgemm */
-/* Of the machine's peak, reached by the products of each pass. */
-static const double result_cycles = 4; /* of a vector of a result of the forward product */
-static const double forward_share = 0.72, data_share = 0.8, weights_share = 0.85;
+/*
+ * Cycles by pass (forward, backward data, backward weights), fitted to measured times (doc/conv.md): a multiplication and addition of vectors, a vector of
+ * outputs, an element of the weights or their gradient that each call of sgemm packs or adds to.
+ */
+static const struct rate { double operation, output, packed; } rates[3] = {{0.53, 1.1, 0.33}, {0.62, 0, 0.07}, {0.517, 1.4, 0.12}};
+/* A call of sgemm, a run of neighbouring elements that is copied and each of its elements, a weight; a vector of dy where there is one column only. */
+static const double call_cycles = 950, run_cycles = 4, element_cycles = 0.17, weight_cycles = 0.3, thin_cycles = 2.7;
 
 static int columns_of(const tare_conv_problem *p) { return p->kernel[0] * p->kernel[1] * p->channels; }
 
@@ -36,22 +39,23 @@ static int chunk_of(const tare_conv_problem *p) {
   return rows < 1 ? 1 : rows > height ? height : (int)rows;
 }
 
-/* Copying the runs of pixels that P is made of, measured at 2 to 12 cycles a run of 3 to 45 elements. */
-static double copy_cycles(const tare_conv_problem *p) {
+static double copy_cycles(const tare_conv_problem *p, tare_pass pass) {
   double elements = row_of(p) * tare_conv_output_size(p, 0) * p->batch;
+  if (is_plain(p)) return 0;
   int run = p->channels * (p->dilation[1] == 1 ? p->kernel[1] : 1);
-  return elements / run * 3 + elements / 5;
+  return elements / run * run_cycles + elements * element_cycles * (pass == TARE_FORWARD ? 2 : 1); /* sgemm packs them once more */
 }
 
 static double cycles_of(const tare_conv_problem *p, tare_pass pass) {
-  int lanes = tare_onednn_lanes(), height = tare_conv_output_size(p, 0), chunk = chunk_of(p);
-  int columns = columns_of(p), across = pass == TARE_FORWARD || columns == 1 ? p->outputs : columns; /* the vectors of the product */
-  double fill = (double)across / ((across + lanes - 1) / lanes * lanes);
-  double share = pass == TARE_FORWARD ? forward_share : pass == TARE_BACKWARD_DATA ? data_share : weights_share;
-  double product = tare_conv_flops(p) / (4 * lanes * share * fill), pixels = (double)p->batch * (double)tare_conv_output_pixels(p);
-  if (pass == TARE_FORWARD) product += pixels * ((p->outputs + lanes - 1) / lanes) * result_cycles;
-  if (is_plain(p)) return product + PRODUCT_OVERHEAD + tare_conv_memory_cycles(p);
-  return product + tare_conv_memory_cycles(p) + copy_cycles(p) + (double)((height + chunk - 1) / chunk) * p->batch * PRODUCT_OVERHEAD;
+  const struct rate *r = &rates[pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2];
+  int lanes = tare_onednn_lanes(), height = tare_conv_output_size(p, 0), chunk = chunk_of(p), columns = columns_of(p);
+  double pixels = (double)p->batch * (double)tare_conv_output_pixels(p), outputs = pixels * ((p->outputs + lanes - 1) / lanes);
+  double calls = is_plain(p) ? 1 : (double)((height + chunk - 1) / chunk) * p->batch, weights = (double)columns * p->outputs;
+  int across = pass == TARE_FORWARD || columns == 1 ? p->outputs : columns; /* lies across the vectors of the product */
+  double operations = pixels * ((across + lanes - 1) / lanes) * (weights / across);
+  double cycles = operations * r->operation + outputs * (columns == 1 && pass == TARE_BACKWARD_DATA ? thin_cycles : r->output);
+  cycles += calls * (call_cycles + weights * r->packed) + weights * weight_cycles;
+  return cycles + copy_cycles(p, pass) + tare_conv_memory_cycles(p);
 }
 
 static void judge(const tare_query *query, tare_verdict *verdict) {

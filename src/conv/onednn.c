@@ -10,58 +10,78 @@
 #include "base/error.h"
 #include "conv/candidate.h"
 
-enum { OVERHEAD = 6500 }; /* cycles of a call, measured */
-
 /*
- * oneDNN's implementations by the words in their names: the share of the machine's
- * peak that each pass (forward, backward data, backward weights) reaches with full vectors, and the cycles that each vector
- * of the result costs beside (doc/conv.md has the measurements); and the most that forward (and the depthwise kernels) reach for each
- * vector of channels: fewer accumulators, more loads.
+ * Cycles of oneDNN's implementations, by the words in their names and by pass (forward, backward data, backward weights): a call;
+ * a multiplication and addition of vectors (`alone`: where the result has one vector of channels, if that is slower); a vector of the result; a
+ * step: each filter tap for each row of outputs, where a product of small matrices is begun; a weight, packed or unpacked;
+ * images and outputs beyond the cache, in units of reading them once. A fit to measured times (doc/conv.md).
  */
-static const struct speed { const char *word; double share[3], vector[3], forward_share_a_vector; } speeds[] = {
-  {"gemm", {0.12, 0.12, 0.12}, {0, 0, 0}, 1},
-  {"jit_1x1:avx2", {0.85, 0.92, 0.6}, {2, 5, 0}, 0.5},
-  {"jit_1x1", {0.98, 0.88, 0.7}, {2, 5, 0}, 1},
-  {"jit:avx2", {0.72, 0.8, 0.77}, {4, 4, 4}, 0.4},
-  {"jit_dw", {0.43, 0.43, 0.46}, {3, 3, 3}, 0.22},
-  {"jit", {0.91, 0.91, 0.89}, {4, 4, 4}, 1},
-  {"brgconv_1x1", {0.98, 0.88, 0.7}, {2, 5, 0}, 1},
-  {"brgconv", {0.92, 0.91, 0.89}, {6, 4, 4}, 1},
-  {"brdgmm", {0.43, 0.43, 0.43}, {3, 3, 3}, 0.22},
-  {"", {0.005, 0.005, 0.005}, {0, 0, 0}, 1}, /* plain loops */
+typedef struct rate { double call, operation, alone, result, step, weight, beyond; } rate;
+typedef struct speed { const char *word; rate passes[3]; } speed;
+static const speed speeds[] = {
+  /* a step: an element of the matrix of patches */
+  {"gemm", {{5000, 1.3, 0, 0, 1, 4, 1}, {35000, 1.1, 0, 0, 0.6, 0.7, 1}, {5000, 0.65, 0, 0, 2.7, 5.8, 1}}},
+  {"jit_1x1", {{5100, 0.52, 0, 0.6, 0, 1.2, 1}, {4200, 0.56, 0, 3.5, 0, 0, 1}, {4900, 0.51, 0, 1.2, 0, 0.8, 1}}},
+  {"jit_dw", {{5600, 0.66, 0, 1.7, 2, 1.1, 1}, {7500, 0.73, 0, 1.2, 0, 0, 1}, {4300, 0.58, 0, 2.7, 0, 1, 1}}},
+  {"jit", {{5500, 0.55, 1.25, 0.5, 0, 0.7, 1}, {7500, 0.54, 0, 3.5, 0, 0.8, 1}, {4200, 0.545, 0, 4.3, 0, 0.8, 12}}},
+  {"brgconv_1x1", {{5400, 0.495, 0, 1.8, 0, 1.8, 1}, {4200, 0.56, 0, 3.5, 0, 0, 1}, {4900, 0.51, 0, 1.2, 0, 0.8, 1}}},
+  {"brgconv", {{8800, 0.507, 0, 3.3, 3.2, 0.83, 1}, {7500, 0.54, 0, 3.5, 0, 0.8, 1}, {4200, 0.545, 0, 4.3, 0, 0.8, 12}}},
+  {"brdgmm", {{6800, 0.895, 0, 2.8, 17, 0.6, 1}, {6800, 0.895, 0, 2.8, 17, 0.6, 1}, {6800, 0.895, 0, 2.8, 17, 0.6, 1}}},
+  {"", {{0, 445, 0, 0, 0, 0, 1}, {0, 445, 0, 0, 0, 0, 1}, {0, 445, 0, 0, 0, 0, 1}}}, /* plain loops */
 };
+/* Depthwise by `jit` for want of something better: each group alone, its one weight a tap held as a whole block of lanes x lanes. */
+static const rate lonely = {4000, 0.46, 0, 2.9, 1.2, 0.24, 12};
+static const double far_weight = 0.5; /* more, if all weights are larger than the L2 cache */
+enum { L2_FLOATS = 1 << 18, BLOCKED = 4 }; /* vectors of channels that depthwise kernels do side by side */
+/* Depthwise backward data, pixels near the border, whose taps wait for each other: each tap of a vector, of a block, each pixel of a filter row. */
+static const double edge_vector = 0.2, edge_block = 2.1, edge_pixel = 2;
 
 static int lanes_of(const char *name) {
   int lanes = tare_onednn_lanes();
   return lanes > 8 && strstr(name, "avx2") ? 8 : lanes;
 }
 
-/* The share of the filters' rows that lie on the image: oneDNN leaves out the others. */
+/* Pairs of a row of outputs and a filter row on the image: oneDNN leaves out the others. */
 static double rows_inside(const tare_conv_problem *p) {
-  int outputs = tare_conv_output_size(p, 0), inside = 0;
-  for (int i = 0; i < outputs; i++)
+  double inside = 0;
+  for (int i = 0, outputs = tare_conv_output_size(p, 0); i < outputs; i++)
     for (int k = 0; k < p->kernel[0]; k++) {
       int row = i * p->stride[0] - p->pad[0] + k * p->dilation[0];
       inside += row >= 0 && row < p->size[0];
     }
-  return (double)inside / ((double)outputs * p->kernel[0]);
+  return inside;
+}
+
+static int parts_of(int n, int most) { return (n + most - 1) / most; }
+
+/* What a pass adds for its edges if it is backward data of a depthwise problem: `rows` as above, of all images. */
+static double edge_cycles(const tare_conv_problem *p, double rows, int vectors) {
+  int width = p->size[1], beside = p->dilation[1] * (p->kernel[1] - 1) - p->pad[1], inner = width - 2 * (beside > 0 ? beside : 0);
+  double taps = (double)tare_conv_output_size(p, 1) * p->kernel[1], blocks = parts_of(vectors, BLOCKED);
+  double edge = taps - (inner > 0 ? (double)inner * p->kernel[1] / p->stride[1] : 0);
+  return rows * ((edge > 0 ? edge : 0) * (edge_vector * vectors + edge_block * blocks) + width * blocks * edge_pixel);
 }
 
 /*
- * oneDNN lays the channels that are written across the vectors (backward
- * weights: the outputs). Channels of one group only, but for depthwise kernels, where the groups lie side by side.
+ * oneDNN lays the channels that are written across the vectors (backward weights: the outputs). Channels of one
+ * group only, but for depthwise kernels, where the groups lie side by side.
  */
 static double cycles_of(const tare_conv_problem *p, tare_pass pass, const char *name) {
-  const struct speed *s = speeds;
+  const speed *s = speeds;
   while (!strstr(name, s->word)) s++;
-  int i = pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2, depthwise = strstr(name, "dw") != NULL;
-  int lanes = lanes_of(name), across = depthwise ? p->groups : (i == 1 ? p->channels : p->outputs) / p->groups;
-  int vectors = (across + lanes - 1) / lanes;
-  double share = s->share[i], fill = (double)across / (vectors * lanes), places = (double)p->batch * (double)tare_conv_output_pixels(p);
-  if ((i == 0 || depthwise) && s->forward_share_a_vector * vectors < share) share = s->forward_share_a_vector * vectors;
-  if (i == 1) places = (double)p->batch * (double)tare_conv_pixels(p);
-  double results = places * vectors * (depthwise ? 1 : p->groups);
-  return tare_conv_flops(p) * rows_inside(p) / (4 * lanes * share * fill) + results * s->vector[i] + tare_conv_memory_cycles(p) + OVERHEAD;
+  int i = pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2, depthwise = strstr(name, "dw") != NULL, lanes = lanes_of(name);
+  int in = p->channels / p->groups, out = p->outputs / p->groups, across = depthwise ? p->groups : i == 1 && s != speeds ? in : out;
+  int vectors = parts_of(across, lanes), groups = depthwise ? 1 : p->groups, alone = in == 1 && out == 1 && !depthwise && i == 2 && s != speeds;
+  const rate *r = alone ? &lonely : &s->passes[i];
+  double rows = p->batch * rows_inside(p), weights = (double)tare_conv_weights_size(p), outputs = (double)p->batch * (double)tare_conv_output_pixels(p);
+  double taps = rows * p->kernel[1], terms = depthwise ? 1 : (double)groups * (i == 1 && s != speeds ? out : in);
+  double results = (i == 1 ? (double)p->batch * (double)tare_conv_pixels(p) : outputs) * vectors * groups;
+  double steps = s == speeds ? outputs * p->channels * p->kernel[0] * p->kernel[1] : depthwise ? taps : taps * vectors * groups;
+  if (alone) weights *= lanes * lanes;
+  double cycles = r->call + taps * tare_conv_output_size(p, 1) * vectors * terms * (r->alone > 0 && vectors == 1 ? r->alone : r->operation);
+  cycles += results * r->result + steps * r->step + weights * (r->weight + (weights > L2_FLOATS && !alone ? far_weight : 0));
+  if (depthwise && i == 1) cycles += edge_cycles(p, rows, vectors);
+  return cycles + tare_conv_memory_cycles(p) * r->beyond;
 }
 
 static void judge(const tare_query *query, tare_verdict *verdict) {

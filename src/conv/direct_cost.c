@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a direct convolution costs: the operations that its kernels (kernel/tmpl/direct_*.c) do, counted as they go
+ * through registers, times cycles that were fitted to measured times (doc/conv.md).
+ */
+#include "conv/direct.h"
+
+enum { LATENCY = 8 }; /* accumulators that keep two units busy, each ready after four cycles */
+enum { L2_FLOATS = 1 << 18 };
+
+/* What the registers hold, as in kernel/tmpl/direct.h: accumulators; sliding: accumulators, and taps at a time, and vectors of dy. */
+typedef struct registers { int sums, window, taps, dy; } registers;
+static const registers many = {24, 16, 8, 4}, few = {12, 8, 5, 2};
+
+/* Cycles of a vector's multiplication and addition, forward and backward weights: dense with one vector a group, with more, depthwise, sliding. */
+static const double operation[2][4] = {{0.57, 0.51, 0.86, 0.51}, {0.65, 0.51, 1, 0.54}};
+/* Cycles for: a call; each vector copied into the ring, or of dy; forward: each vector stored, each block of a filter row. */
+static const double call = 1250, copied = 2.7, copied_dy = 3.9, stored = 2.7, block_row = 1.7;
+/* Backward weights: each block of sums for each row of outputs, each sum of a chain. A pixel whose last vector of channels is not full. */
+static const double gradient_block = 15, chain_sum = 7.8, tail = 6.6;
+/* Weights: each, and each place it has in the kernels' form; each place of a gradient larger than the L2 cache. */
+static const double weight = 7.6, place = 5.4, far_place = 9.7;
+
+typedef struct work { double operations, blocks; } work; /* of a tap and filter row; of a filter row, or of a whole filter */
+
+static int smaller(int a, int b) { return a < b ? a : b; }
+static int larger(int a, int b) { return a > b ? a : b; }
+static int parts_of(int n, int most) { return (n + most - 1) / most; }
+static int part_of(int n, int most) { return parts_of(n, parts_of(n, most)); }
+static int rounded_up(int n, int to) { return parts_of(n, to) * to; }
+
+/* A row of outputs, `vectors` of each group held: as many groups as the registers hold, made up to whole units. */
+static void add_row(const tare_direct *s, const registers *r, int vectors, work *w) {
+  int slides = s->kind == TARE_DIRECT_SLIDING, unit = slides ? 4 : 2 / vectors, most = slides ? r->window : r->sums / vectors;
+  int each = rounded_up(part_of(s->groups, most), unit);
+  for (int first = 0; first < s->groups; first += each) {
+    w->operations += larger(LATENCY, rounded_up(smaller(each, s->groups - first), unit) * vectors);
+    w->blocks += slides ? parts_of(s->taps, r->taps) : 1;
+  }
+}
+
+/* All taps and rows of a filter: blocks of some taps of up to four rows, while all groups of a row of outputs pass. */
+static void add_filter(const tare_direct *s, const registers *r, int rows, int vectors, work *w) {
+  int most = r->sums / 3 / vectors, taps = part_of(s->taps, most), high = smaller(4, r->sums / (taps * vectors));
+  int held = taps * vectors * part_of(rows, high), groups = s->kind == TARE_DIRECT_SLIDING ? rounded_up(s->groups, r->dy) : s->groups;
+  w->operations += (double)groups * vectors * (held < LATENCY ? (double)LATENCY / held : 1);
+  w->blocks += (double)parts_of(s->taps, most) * parts_of(rows, high);
+}
+
+static work work_of(const tare_direct_form *f, int gradient, int lanes) {
+  work w = {0, 0};
+  const registers *r = lanes > 8 ? &many : &few;
+  for (int left = f->shape.vectors, vectors; left > 0; left -= vectors) {
+    vectors = f->shape.kind == TARE_DIRECT_DENSE && left > 1 ? 2 : 1;
+    if (gradient) add_filter(&f->shape, r, f->rows, vectors, &w);
+    else add_row(&f->shape, r, vectors, &w);
+  }
+  return w;
+}
+
+/* Pairs of a row of outputs (or of groups) and a filter row that lies on the image. */
+static double rows_inside(const tare_direct_form *f) {
+  double rows = 0;
+  for (int r = 0; r < f->to[0]; r += f->lines) rows += larger(0, smaller(r - f->pad[0] + f->rows, f->from[0]) - larger(r - f->pad[0], 0));
+  return rows;
+}
+
+/* Folding the weights, or unfolding their gradient. */
+static double fold_cycles(const tare_conv_problem *p, const tare_direct_form *f, int gradient) {
+  double weights = (double)tare_conv_weights_size(p), places = weights * f->lines * f->pixels;
+  return weights * weight + places * (place + (gradient && tare_direct_weights_size(f) > L2_FLOATS ? far_place : 0));
+}
+
+double tare_direct_cycles(const tare_conv_problem *p, const tare_direct_form *f, tare_pass pass, int lanes, int chain, int copies_dy) {
+  const tare_direct *s = &f->shape;
+  int gradient = pass == TARE_BACKWARD_WEIGHTS, blocks = larger(f->blocks, 1);
+  double images = (double)p->batch * blocks, rows = images * parts_of(f->to[0], f->lines), filter_rows = images * rows_inside(f);
+  double results = rows * s->groups * s->vectors, copies = images * f->from[0] * (double)tare_direct_row(f) / lanes;
+  work w = work_of(f, gradient, lanes);
+  double cycles = call + filter_rows * s->taps * w.operations * operation[gradient][s->kind == TARE_DIRECT_DENSE ? s->vectors > 1 : 1 + (int)s->kind];
+  cycles += copies * copied + (copies_dy ? results * copied_dy : 0);
+  if (gradient) cycles += rows * w.blocks * gradient_block + rows * f->rows * s->taps * s->vectors / chain * chain_sum;
+  else cycles += results * stored + filter_rows * w.blocks * block_row;
+  if (s->kind == TARE_DIRECT_SLIDING && f->channels % lanes) cycles += (copies + (gradient ? 0 : results)) / blocks * tail;
+  return cycles + fold_cycles(p, f, gradient) + tare_conv_memory_cycles(p);
+}
