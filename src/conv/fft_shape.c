@@ -4,9 +4,9 @@
 
 /*
  * Cycles of a unit of each kind of work; of the vectors read and written, of each of their lanes. A least-squares fit to the
- * times of 1900 passes with 16 and 8 lanes (doc/conv.md): errors of 14 %.
+ * times of 3,600 passes with 16 and 8 lanes (doc/conv.md): errors of 14 %.
  */
-static const tare_fft_work cost = {.transforms = 0.5, .products = 0.59, .near = 0.082, .far = 0.105, .beyond = 0.5, .spectra = 0.18, .pixels = 0.25,
+static const tare_fft_work cost = {.transforms = 0.5, .products = 0.59, .near = 0.082, .far = 0.105, .beyond = 0.42, .spectra = 0.18, .pixels = 0.25,
                                    .ragged = 5.2, .filters = 1.48, .tiles = 720};
 enum { FEW_CHANNELS = 4, L2_FLOATS = 1 << 17 };
 
@@ -139,12 +139,14 @@ static void add_point(const tare_fft_shape *s, const tare_query *q, tare_fft_wor
   if (q->passes & TARE_BACKWARD_WEIGHTS) add_points(s, w, tiles * filters, 7);
 }
 
-/* Floats of the images and outputs, and dense also of their half-transformed tiles. */
+/* Floats of the images and outputs, and dense also of their half-transformed tiles; several passes read half of the spectra again. */
 static double footprint(const tare_fft_shape *s, const tare_query *q) {
   double images = (double)s->axes[0].size * s->axes[1].size * q->problem.channels, outputs = (double)s->axes[0].out * s->axes[1].out * q->problem.outputs;
   double half = ((double)s->size + 2) * s->tiles * s->lanes * s->groups;
   if (s->mode == TARE_FFT_DENSE) images += half * pixels(s, 0) * s->in_blocks, outputs += half * s->axes[0].step * s->out_blocks;
-  return q->problem.batch * (images + outputs);
+  int several = (q->passes & (q->passes - 1)) != 0 && s->mode != TARE_FFT_FEW;
+  double spectra = several ? (double)s->tiles * s->groups * (s->in_blocks + s->out_blocks) * s->frequencies * s->lanes : 0;
+  return q->problem.batch * (images + outputs + spectra);
 }
 
 tare_fft_work tare_fft_work_of(const tare_fft_shape *s, const tare_query *q) {
