@@ -94,31 +94,47 @@ static void image_gradient_rows(void *user, int job, int worker) {
   }
 }
 
-/* The spectra of one column in a worker's memory: [frequency][tile or outer channel][re of all lanes, im]. */
+/* One column of the images, outputs or images' gradients: half-transformed in memory, and its spectra in a worker's. */
+typedef struct side {
+  float *half;      /* of the whole chunk */
+  int rows, blocks; /* of a tile: rows there is room for, vectors of channels */
+  int image;        /* of an image, not of an output */
+  float *spectra;   /* [frequency][tile][re of all lanes, im] */
+  size_t pitch;     /* from a frequency to the next */
+  size_t padded;    /* channels */
+} side;
+
 typedef struct column {
   const stage *w;
   int column, group, frequencies;
-  int first, tiles;        /* the batch of tiles at hand */
-  size_t in, out;          /* padded channels */
-  size_t xs, ys, ws;       /* from a frequency to the next */
-  float *scratch, *x, *y, *dx, *filters, *gradients;
+  int first, tiles; /* the batch of tiles at hand */
+  side x, y, dx;
+  size_t ws;        /* filters: from a frequency to the next */
+  float *scratch, *filters, *gradients;
 } column;
+
+static side side_of(const tare_fft *f, int image, float *half, int at, float *spectra) {
+  const tare_fft_shape *s = &f->shape;
+  side a = {.image = image, .rows = image ? f->x_rows : f->y_rows, .blocks = image ? s->in_blocks : s->out_blocks, .spectra = spectra};
+  a.half = half ? half + (size_t)at * (image ? f->x_stride : f->y_stride) : NULL;
+  a.padded = padded(s, a.blocks);
+  a.pitch = tare_fft_pitch(2 * (size_t)f->batch * a.padded);
+  return a;
+}
 
 static column column_of(const stage *w, int job, int worker) {
   const tare_fft *f = w->c->fft;
   const tare_fft_shape *s = &f->shape;
-  column k = {.w = w, .column = job / s->groups, .group = job % s->groups, .in = padded(s, s->in_blocks), .out = padded(s, s->out_blocks)};
+  column k = {.w = w, .column = job / s->groups, .group = job % s->groups, .scratch = scratch_of(w->c, worker)};
+  size_t size = (size_t)s->size;
   int forward = w->c->passes & TARE_FORWARD;
   k.frequencies = tile_column_frequencies(f->tile, k.column);
-  k.xs = tare_fft_pitch(2 * (size_t)f->batch * k.in);
-  k.ys = tare_fft_pitch(2 * (size_t)f->batch * k.out);
-  k.ws = tare_fft_pitch(2 * (size_t)(forward ? s->inputs : s->outputs) * (forward ? k.out : k.in));
-  k.scratch = scratch_of(w->c, worker);
-  k.x = k.scratch + tare_fft_transform_scratch(f);
-  k.y = k.x + (size_t)s->size * k.xs;
-  k.dx = k.y + (size_t)s->size * k.ys;
-  k.filters = k.dx + (forward ? 0 : (size_t)s->size * k.xs);
-  k.gradients = k.filters + (size_t)s->size * k.ws;
+  k.x = side_of(f, 1, w->x, k.column, k.scratch + tare_fft_transform_scratch(f));
+  k.y = side_of(f, 0, w->y, k.column, k.x.spectra + size * k.x.pitch);
+  k.dx = side_of(f, 1, w->dx, k.column, k.y.spectra + size * k.y.pitch);
+  k.ws = tare_fft_pitch(2 * (size_t)(forward ? s->inputs : s->outputs) * (forward ? k.y.padded : k.x.padded));
+  k.filters = k.dx.spectra + (forward ? 0 : size * k.dx.pitch);
+  k.gradients = k.filters + size * k.ws;
   return k;
 }
 
@@ -141,52 +157,29 @@ static void filters_column(const column *k, const float *half, size_t pitch, int
     }
 }
 
-static void images_column(const column *k) {
+/* Every block of every tile of the batch: its half-transformed column, the rows of it that count, and where its spectrum stands. */
+typedef void each_block(const column *k, const side *s, float *half, int end, float *spectrum);
+
+static void each(const column *k, const side *s, each_block *run) {
   const tare_fft *f = k->w->c->fft;
-  int rows = f->x_rows, lanes = f->shape.lanes;
-  for (int t = 0; t < k->tiles; t++)
-    for (int b = 0; b < f->shape.in_blocks; b++) {
-      const float *half = k->w->x + (size_t)k->column * f->x_stride + place_x(k->w->c, k->group, k->first + t, b);
-      fetch(half + (size_t)(AHEAD * rows * 2 * lanes), rows, lanes);
-      f->kernels->forward_column(f->tile, k->column, half, rows_of(f, k->first + t).end, k->x + (size_t)t * 2 * k->in + (size_t)(b * lanes),
-                                 k->xs, k->in, k->scratch);
+  for (int t = 0; t < k->tiles; t++) {
+    tare_fft_span span = rows_of(f, k->first + t);
+    for (int b = 0; b < s->blocks; b++) {
+      float *half = s->half + place(k->w->c, k->group, k->first + t, s->blocks, b, s->rows);
+      fetch(half + (size_t)(AHEAD * s->rows * 2 * f->shape.lanes), s->rows, f->shape.lanes);
+      run(k, s, half, s->image ? span.end : span.outputs, s->spectra + (size_t)t * 2 * s->padded + (size_t)(b * f->shape.lanes));
     }
+  }
 }
 
-static void gradients_column(const column *k) {
+static void transform(const column *k, const side *s, float *half, int end, float *spectrum) {
   const tare_fft *f = k->w->c->fft;
-  int rows = f->y_rows, lanes = f->shape.lanes;
-  for (int t = 0; t < k->tiles; t++)
-    for (int b = 0; b < f->shape.out_blocks; b++) {
-      const float *half = k->w->y + (size_t)k->column * f->y_stride + place_y(k->w->c, k->group, k->first + t, b);
-      fetch(half + (size_t)(AHEAD * rows * 2 * lanes), rows, lanes);
-      f->kernels->forward_column(f->tile, k->column, half, rows_of(f, k->first + t).outputs,
-                                 k->y + (size_t)t * 2 * k->out + (size_t)(b * lanes), k->ys, k->out, k->scratch);
-    }
+  f->kernels->forward_column(f->tile, k->column, half, end, spectrum, s->pitch, s->padded, k->scratch);
 }
 
-static void outputs_back(const column *k) {
+static void transform_back(const column *k, const side *s, float *half, int end, float *spectrum) {
   const tare_fft *f = k->w->c->fft;
-  int rows = f->y_rows, lanes = f->shape.lanes;
-  for (int t = 0; t < k->tiles; t++)
-    for (int b = 0; b < f->shape.out_blocks; b++) {
-      float *half = k->w->y + (size_t)k->column * f->y_stride + place_y(k->w->c, k->group, k->first + t, b);
-      fetch(half + (size_t)(AHEAD * rows * 2 * lanes), rows, lanes);
-      f->kernels->inverse_column(f->tile, k->column, k->y + (size_t)t * 2 * k->out + (size_t)(b * lanes), k->ys, k->out,
-                                 rows_of(f, k->first + t).outputs, half, k->scratch);
-    }
-}
-
-static void images_back(const column *k) {
-  const tare_fft *f = k->w->c->fft;
-  int rows = f->x_rows, lanes = f->shape.lanes;
-  for (int t = 0; t < k->tiles; t++)
-    for (int b = 0; b < f->shape.in_blocks; b++) {
-      float *half = k->w->dx + (size_t)k->column * f->x_stride + place_x(k->w->c, k->group, k->first + t, b);
-      fetch(half + (size_t)(AHEAD * rows * 2 * lanes), rows, lanes);
-      f->kernels->inverse_column(f->tile, k->column, k->dx + (size_t)t * 2 * k->in + (size_t)(b * lanes), k->xs, k->in,
-                                 rows_of(f, k->first + t).end, half, k->scratch);
-    }
+  f->kernels->inverse_column(f->tile, k->column, spectrum, s->pitch, s->padded, end, half, k->scratch);
 }
 
 /* The filters' gradients of the column: written, or added to those of the chunks before. */
@@ -199,9 +192,10 @@ static void filters_back(const column *k) {
   float *half = (float *)c->call->partial + (size_t)k->column * f->w_stride[1];
   for (int o = 0; o < s->outputs; o++)
     for (int b = 0; b < s->in_blocks; b++) {
-      float *to = half + place_w(f, k->group, s->outputs, o, s->in_blocks, b), *at = c->first ? k->x : to;
+      float *to = half + place_w(f, k->group, s->outputs, o, s->in_blocks, b), *at = c->first ? k->x.spectra : to;
       fetch(to + AHEAD * size, rows, s->lanes);
-      f->kernels->inverse_column(f->tile, k->column, k->gradients + (size_t)o * 2 * k->in + (size_t)(b * s->lanes), k->ws, k->in, rows, at,
+      f->kernels->inverse_column(f->tile, k->column, k->gradients + (size_t)o * 2 * k->x.padded + (size_t)(b * s->lanes), k->ws,
+                                 k->x.padded, rows, at,
                                  k->scratch);
       if (c->first) c->ready->kernels->add(size, at, to);
     }
@@ -213,13 +207,13 @@ static void add_constants(const column *k) {
   const tare_fft *f = c->fft;
   const tare_fft_shape *s = &f->shape;
   const float *bias = c->call->bias;
-  const double *sums = (const double *)c->call->prepared + tare_fft_sums_at(f) / 2 + (size_t)(k->group * s->inputs) * k->out;
+  const double *sums = (const double *)c->call->prepared + tare_fft_sums_at(f) / 2 + (size_t)(k->group * s->inputs) * k->y.padded;
   for (int t = 0; t < k->tiles; t++) {
-    const float *means = c->means + (size_t)((k->first + t) * s->groups + k->group) * k->in;
+    const float *means = c->means + (size_t)((k->first + t) * s->groups + k->group) * k->x.padded;
     for (int o = 0; o < s->outputs; o++) {
       double sum = bias ? (double)bias[k->group * s->outputs + o] : 0;
-      for (int i = 0; f->means && i < s->inputs; i++) sum += (double)means[i] * sums[(size_t)i * k->out + (size_t)o];
-      k->y[(size_t)t * 2 * k->out + (size_t)o] += (float)sum;
+      for (int i = 0; f->means && i < s->inputs; i++) sum += (double)means[i] * sums[(size_t)i * k->y.padded + (size_t)o];
+      k->y.spectra[(size_t)t * 2 * k->y.padded + (size_t)o] += (float)sum;
     }
   }
 }
@@ -233,38 +227,41 @@ static void add_brightness(const column *k) {
     for (int i = 0; i < s->inputs; i++) {
       double sum = 0;
       for (int t = 0; t < k->tiles; t++)
-        sum += (double)c->means[(size_t)((k->first + t) * s->groups + k->group) * k->in + (size_t)i] *
-               (double)k->y[(size_t)t * 2 * k->out + (size_t)o];
-      k->gradients[(size_t)o * 2 * k->in + (size_t)i] += (float)(sum * scale);
+        sum += (double)c->means[(size_t)((k->first + t) * s->groups + k->group) * k->x.padded + (size_t)i] *
+               (double)k->y.spectra[(size_t)t * 2 * k->y.padded + (size_t)o];
+      k->gradients[(size_t)o * 2 * k->x.padded + (size_t)i] += (float)(sum * scale);
     }
 }
 
 static void forward_products(const column *k) {
   const tare_fft *f = k->w->c->fft;
-  ptrdiff_t in = (ptrdiff_t)k->in, out = (ptrdiff_t)k->out;
+  ptrdiff_t in = (ptrdiff_t)k->x.padded, out = (ptrdiff_t)k->y.padded;
   tare_tile_product p = {.kind = TARE_A_CONJUGATE_B, .rows = k->tiles, .vectors = f->shape.out_blocks, .terms = f->shape.inputs,
                          .a_row = 2 * in, .a_term = 1, .a_imaginary = in, .b_term = 2 * out, .b_imaginary = out, .d_row = 2 * out,
                          .d_imaginary = out};
-  for (size_t i = 0; i < (size_t)k->frequencies; i++) f->kernels->matrix(&p, k->x + i * k->xs, k->filters + i * k->ws, k->y + i * k->ys);
+  for (size_t i = 0; i < (size_t)k->frequencies; i++)
+    f->kernels->matrix(&p, k->x.spectra + i * k->x.pitch, k->filters + i * k->ws, k->y.spectra + i * k->y.pitch);
   if (k->column == 0 && (k->w->c->call->bias || f->means)) add_constants(k);
 }
 
 static void data_products(const column *k) {
   const tare_fft *f = k->w->c->fft;
-  ptrdiff_t in = (ptrdiff_t)k->in, out = (ptrdiff_t)k->out;
+  ptrdiff_t in = (ptrdiff_t)k->x.padded, out = (ptrdiff_t)k->y.padded;
   tare_tile_product p = {.kind = TARE_A_B, .rows = k->tiles, .vectors = f->shape.in_blocks, .terms = f->shape.outputs, .a_row = 2 * out,
                          .a_term = 1, .a_imaginary = out, .b_term = 2 * in, .b_imaginary = in, .d_row = 2 * in, .d_imaginary = in};
-  for (size_t i = 0; i < (size_t)k->frequencies; i++) f->kernels->matrix(&p, k->y + i * k->ys, k->filters + i * k->ws, k->dx + i * k->xs);
+  for (size_t i = 0; i < (size_t)k->frequencies; i++)
+    f->kernels->matrix(&p, k->y.spectra + i * k->y.pitch, k->filters + i * k->ws, k->dx.spectra + i * k->dx.pitch);
 }
 
 static void weight_products(const column *k) {
   const tare_fft_call *c = k->w->c;
   const tare_fft *f = c->fft;
-  ptrdiff_t in = (ptrdiff_t)k->in, out = (ptrdiff_t)k->out;
+  ptrdiff_t in = (ptrdiff_t)k->x.padded, out = (ptrdiff_t)k->y.padded;
   tare_tile_product p = {.kind = TARE_CONJUGATE_A_B, .rows = f->shape.outputs, .vectors = f->shape.in_blocks, .terms = k->tiles,
                          .add = k->first > 0, .a_row = 1, .a_term = 2 * out, .a_imaginary = out, .b_term = 2 * in, .b_imaginary = in,
                          .d_row = 2 * in, .d_imaginary = in};
-  for (size_t i = 0; i < (size_t)k->frequencies; i++) f->kernels->matrix(&p, k->y + i * k->ys, k->x + i * k->xs, k->gradients + i * k->ws);
+  for (size_t i = 0; i < (size_t)k->frequencies; i++)
+    f->kernels->matrix(&p, k->y.spectra + i * k->y.pitch, k->x.spectra + i * k->x.pitch, k->gradients + i * k->ws);
   if (k->column == 0 && f->means && !(c->ready->query.flags & (TARE_CONV_MODULO_SLICE | TARE_CONV_MODULO_FILTER))) add_brightness(k);
 }
 
@@ -281,9 +278,9 @@ static void forward_column(void *user, int job, int worker) {
   const tare_fft *f = k.w->c->fft;
   filters_column(&k, k.w->c->call->prepared, f->w_stride[0], f->shape.inputs, f->shape.out_blocks);
   while (next_batch(&k)) {
-    images_column(&k);
+    each(&k, &k.x, transform);
     forward_products(&k);
-    outputs_back(&k);
+    each(&k, &k.y, transform_back);
   }
 }
 
@@ -295,11 +292,15 @@ static void backward_column(void *user, int job, int worker) {
   if (data)
     filters_column(&k, (const float *)c->call->prepared + tare_fft_backward_at(f), f->w_stride[1], f->shape.outputs, f->shape.in_blocks);
   while (next_batch(&k)) {
-    gradients_column(&k);
-    if (weights) images_column(&k);
-    if (weights) weight_products(&k);
-    if (data) data_products(&k);
-    if (data) images_back(&k);
+    each(&k, &k.y, transform);
+    if (weights) {
+      each(&k, &k.x, transform);
+      weight_products(&k);
+    }
+    if (data) {
+      data_products(&k);
+      each(&k, &k.dx, transform_back);
+    }
   }
   if (weights) filters_back(&k);
 }
