@@ -87,8 +87,12 @@ double tare_conv_memory_cycles(const tare_conv_problem *problem);
 double tare_conv_terms(const tare_conv_problem *problem, tare_pass pass);
 /* The error (of a verdict) of float sums of `terms` products, in chains of at most `chain` that are added up one after another. */
 double tare_conv_chain_error(double terms, double chain);
-/* Elements of the plain weights. */
+/* Elements of one image, of its outputs, and of the plain weights. */
+size_t tare_conv_image_size(const tare_conv_problem *problem);
+size_t tare_conv_result_size(const tare_conv_problem *problem);
 size_t tare_conv_weights_size(const tare_conv_problem *problem);
+/* Elements, rounded up to whole cache lines. */
+static inline size_t tare_aligned(size_t elements) { return (elements + 15) / 16 * 16; }
 /* run(user, job, worker) for jobs 0 .. jobs-1, on the pool or (NULL) in the calling thread. */
 void tare_conv_each(tare_pool *pool, int jobs, tare_job run, void *user);
 

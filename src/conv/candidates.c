@@ -20,6 +20,10 @@ size_t tare_conv_output_pixels(const tare_conv_problem *p) {
   return (size_t)tare_conv_output_size(p, 2) * (size_t)tare_conv_output_size(p, 0) * (size_t)tare_conv_output_size(p, 1);
 }
 
+size_t tare_conv_image_size(const tare_conv_problem *p) { return tare_conv_pixels(p) * (size_t)p->channels; }
+
+size_t tare_conv_result_size(const tare_conv_problem *p) { return tare_conv_output_pixels(p) * (size_t)p->outputs; }
+
 double tare_conv_flops(const tare_conv_problem *p) {
   return 2.0 * p->batch * (double)tare_conv_output_pixels(p) * (double)tare_conv_weights_size(p);
 }
@@ -31,7 +35,7 @@ double tare_conv_beyond(double bytes) {
 
 double tare_conv_memory_cycles(const tare_conv_problem *p) {
   static const double cycles_a_byte = 0.05; /* measured, one thread of an AMD EPYC */
-  double floats = (double)tare_conv_pixels(p) * p->channels + (double)tare_conv_output_pixels(p) * p->outputs;
+  double floats = (double)tare_conv_image_size(p) + (double)tare_conv_result_size(p);
   double bytes = sizeof(float) * p->batch * floats;
   return bytes * cycles_a_byte * tare_conv_beyond(bytes);
 }

@@ -5,7 +5,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "conv/plan.h"
 
 static const char *const mode_names[TARE_FFT_MODES] = {"dense", "few channels", "depthwise"};
 

@@ -99,8 +99,14 @@ void tare_fft_clear_gradient(const tare_fft_call *c);
 int tare_fft_is_kept(const tare_fft_call *c);
 
 /* Where they begin among the prepared weights: the spectra for backward data, and the sums (an even number of floats). */
-static inline size_t tare_fft_backward_at(const tare_fft *f) { return (f->w_size[0] + 15) / 16 * 16; }
-static inline size_t tare_fft_sums_at(const tare_fft *f) { return tare_fft_backward_at(f) + (f->w_size[1] + 15) / 16 * 16; }
+static inline size_t tare_fft_backward_at(const tare_fft *f) { return tare_aligned(f->w_size[0]); }
+static inline size_t tare_fft_sums_at(const tare_fft *f) { return tare_fft_backward_at(f) + tare_aligned(f->w_size[1]); }
+
+/* Vectors of lanes that hold so many channels (or tiles), and all their lanes. */
+static inline int tare_fft_blocks(const tare_fft_shape *s, int channels) { return (channels + s->lanes - 1) / s->lanes; }
+static inline size_t tare_fft_padded(const tare_fft_shape *s, int channels) { return (size_t)(tare_fft_blocks(s, channels) * s->lanes); }
+/* Input channels of one filter. */
+static inline int tare_fft_slices(const tare_fft_shape *s) { return s->mode == TARE_FFT_DEPTHWISE ? 1 : s->inputs; }
 
 static inline int tare_fft_lanes_of(const tare_fft *f, int channels, int block) {
   int left = channels - block * f->shape.lanes;

@@ -12,7 +12,6 @@ enum { AHEAD = 1 };  /* tiles or filters that are fetched ahead of the one at ha
 /* A chunk's half-transformed images, outputs (or their gradients), and gradients of images. */
 typedef struct stage { const tare_fft_call *c; float *x, *y, *dx; } stage;
 
-static size_t padded(const tare_fft_shape *s, int blocks) { return (size_t)blocks * (size_t)s->lanes; }
 static int all_tiles(const tare_fft_call *c) { return c->images * c->fft->shape.tiles; }
 
 /* Where a tile's block of lanes begins in a column: [group][tile][block][row][re, im][lane]. */
@@ -58,7 +57,7 @@ static void image_rows(void *user, int job, int worker) {
   unit u = unit_of(f, job, f->shape.in_blocks, f->shape.inputs);
   tare_tile_source from = tare_fft_image_tile(c, u.image, u.of_image, u.channel, u.lanes);
   if (f->means)
-    from.mean = c->means + (size_t)(u.tile * f->shape.groups + u.group) * padded(&f->shape, f->shape.in_blocks) + u.block * f->shape.lanes;
+    from.mean = c->means + (size_t)(u.tile * f->shape.groups + u.group) * tare_fft_padded(&f->shape, f->shape.inputs) + u.block * f->shape.lanes;
   f->kernels->forward_rows(f->tile, &from, w->x + place_x(c, u.group, u.tile, u.block), f->x_stride, scratch_of(c, worker));
 }
 
@@ -117,7 +116,7 @@ static side side_of(const tare_fft *f, int image, float *half, int at, float *sp
   const tare_fft_shape *s = &f->shape;
   side a = {.image = image, .rows = image ? f->x_rows : f->y_rows, .blocks = image ? s->in_blocks : s->out_blocks, .spectra = spectra};
   a.half = half ? half + (size_t)at * (image ? f->x_stride : f->y_stride) : NULL;
-  a.padded = padded(s, a.blocks);
+  a.padded = tare_fft_padded(s, image ? s->inputs : s->outputs);
   a.pitch = tare_fft_pitch(2 * (size_t)f->batch * a.padded);
   return a;
 }

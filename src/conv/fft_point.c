@@ -22,12 +22,12 @@ static size_t lanes_of(const tare_fft *f) { return (size_t)f->shape.lanes; }
 
 /* Vectors of tiles that the images' spectra of a chunk fill. */
 static size_t tile_groups(const tare_fft_call *c) {
-  return ((size_t)(c->images * c->fft->shape.tiles) + lanes_of(c->fft) - 1) / lanes_of(c->fft);
+  return (size_t)tare_fft_blocks(&c->fft->shape, c->images * c->fft->shape.tiles);
 }
 
 /* The padded channels whose means are kept for a tile. */
 static size_t mean_channels(const tare_fft *f) {
-  return ((size_t)f->shape.inputs + lanes_of(f) - 1) / lanes_of(f) * lanes_of(f);
+  return tare_fft_padded(&f->shape, f->shape.inputs);
 }
 
 /* Few channels: one channel of a vector of tiles. */
@@ -51,7 +51,7 @@ static const float *spread_at(const tare_fft_call *c, int tile) {
 }
 
 static const float *filter_at(const tare_fft *f, const void *spectra, int block) {
-  return (const float *)spectra + (size_t)block * (size_t)(is_few(f) ? f->shape.inputs : 1) * f->x_stride;
+  return (const float *)spectra + (size_t)block * (size_t)tare_fft_slices(&f->shape) * f->x_stride;
 }
 
 /* Depthwise: the spectrum of a block of channels of a tile, from what is kept, or made there or at `own`. */
@@ -104,7 +104,7 @@ static void add_brightness(const tare_fft_call *c, int tile, int block, const fl
   const tare_fft *f = c->fft;
   const float *means = c->means + (size_t)tile * mean_channels(f);
   float scale = (float)(f->shape.size * f->shape.size);
-  for (int i = 0; i < (is_few(f) ? f->shape.inputs : 1); i++, sums += f->x_stride)
+  for (int i = 0; i < tare_fft_slices(&f->shape); i++, sums += f->x_stride)
     for (int l = 0; l < f->shape.lanes; l++) sums[l] += means[is_few(f) ? i : block * f->shape.lanes + l] * dy[l] * scale;
 }
 
@@ -143,7 +143,7 @@ static void backward_segment(void *user, int job, int worker) {
   float *sums = NULL;
   if (c->passes & TARE_BACKWARD_WEIGHTS) {
     sums = c->sums + (size_t)segment * f->w_size[0] + (size_t)(filter_at(f, c->sums, block) - c->sums);
-    if (c->first == 0) memset(sums, 0, (size_t)(is_few(f) ? s->inputs : 1) * f->x_stride * sizeof *sums);
+    if (c->first == 0) memset(sums, 0, (size_t)tare_fft_slices(s) * f->x_stride * sizeof *sums);
   }
   room r = room_of(c, worker);
   if (first < chunk) first = chunk;

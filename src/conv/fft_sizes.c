@@ -2,7 +2,6 @@
 /* How large everything is, and how many images are done at a time. */
 #include "base/error.h"
 #include "conv/fft.h"
-#include "conv/plan.h"
 
 enum { ENOUGH = 1 << 24 };      /* floats of spectra at a time (64 MiB): more images at once make nothing faster */
 enum { BATCH_FLOATS = 1 << 17 }; /* floats of a column's spectra of images and outputs (512 KiB): they stay in the L2 cache */
@@ -14,9 +13,6 @@ size_t tare_fft_pitch(size_t floats) { return ((floats + LINE - 1) / LINE | 1) *
 size_t tare_fft_transform_scratch(const tare_fft *f) { return tare_aligned(tare_tile_scratch(f->tile, f->shape.lanes)); }
 
 static int is_dense(const tare_fft *f) { return f->shape.mode == TARE_FFT_DENSE; }
-static size_t padded(const tare_fft *f, int channels) {
-  return (size_t)((channels + f->shape.lanes - 1) / f->shape.lanes) * (size_t)f->shape.lanes;
-}
 static size_t columns_of(const tare_fft *f) { return (size_t)f->shape.size / 2 + 1; }
 
 /* Strides, and the spectra of the filters. */
@@ -24,13 +20,13 @@ static void set_filters(tare_fft *f, int passes) {
   const tare_fft_shape *s = &f->shape;
   size_t rows = 2 * (size_t)s->groups * (size_t)s->axes[0].kernel;
   if (is_dense(f)) {
-    f->w_stride[0] = tare_fft_pitch(rows * (size_t)s->inputs * padded(f, s->outputs));
-    f->w_stride[1] = tare_fft_pitch(rows * (size_t)s->outputs * padded(f, s->inputs));
+    f->w_stride[0] = tare_fft_pitch(rows * (size_t)s->inputs * tare_fft_padded(s, s->outputs));
+    f->w_stride[1] = tare_fft_pitch(rows * (size_t)s->outputs * tare_fft_padded(s, s->inputs));
     f->w_size[0] = passes & TARE_FORWARD ? columns_of(f) * f->w_stride[0] : 0;
     f->w_size[1] = passes & TARE_BACKWARD_DATA ? columns_of(f) * f->w_stride[1] : 0;
   } else {
-    f->x_stride = f->y_stride = (size_t)s->frequencies * 2 * (size_t)s->lanes;
-    f->w_size[0] = (size_t)s->out_blocks * (size_t)(s->mode == TARE_FFT_FEW ? s->inputs : 1) * f->x_stride;
+    f->x_stride = (size_t)s->frequencies * 2 * (size_t)s->lanes;
+    f->w_size[0] = (size_t)s->out_blocks * (size_t)tare_fft_slices(s) * f->x_stride;
   }
 }
 
@@ -47,15 +43,15 @@ static void set_rows(tare_fft *f) {
 
 static void set_chunk(tare_fft *f, int chunk, int flags) {
   const tare_fft_shape *s = &f->shape;
-  size_t tiles = (size_t)chunk * (size_t)s->tiles, lanes = (size_t)s->lanes, all = 2 * tiles * (size_t)s->groups;
+  size_t tiles = (size_t)chunk * (size_t)s->tiles, all = 2 * tiles * (size_t)s->groups;
   f->chunk = chunk;
-  f->means = flags & TARE_CONV_BRIGHTNESS ? tare_aligned(tiles * (size_t)s->groups * padded(f, s->inputs)) : 0;
+  f->means = flags & TARE_CONV_BRIGHTNESS ? tare_aligned(tiles * (size_t)s->groups * tare_fft_padded(s, s->inputs)) : 0;
   if (is_dense(f)) {
-    f->x_stride = tare_fft_pitch(all * (size_t)f->x_rows * padded(f, s->inputs));
-    f->y_stride = tare_fft_pitch(all * (size_t)f->y_rows * padded(f, s->outputs));
+    f->x_stride = tare_fft_pitch(all * (size_t)f->x_rows * tare_fft_padded(s, s->inputs));
+    f->y_stride = tare_fft_pitch(all * (size_t)f->y_rows * tare_fft_padded(s, s->outputs));
     f->x_chunk = columns_of(f) * f->x_stride;
     f->y_chunk = columns_of(f) * f->y_stride;
-  } else if (s->mode == TARE_FFT_FEW) f->x_chunk = (size_t)s->inputs * ((tiles + lanes - 1) / lanes) * f->x_stride;
+  } else if (s->mode == TARE_FFT_FEW) f->x_chunk = (size_t)(s->inputs * tare_fft_blocks(s, chunk * s->tiles)) * f->x_stride;
   else f->x_chunk = tiles * (size_t)s->in_blocks * f->x_stride;
 }
 
@@ -79,7 +75,7 @@ static int segments_of(const tare_fft *f, int batch) {
 /* A column of a batch of tiles, of the filters and of their gradients (fft_dense.c, column_of). */
 static size_t column_set(tare_fft *f, const tare_query *q) {
   const tare_fft_shape *s = &f->shape;
-  size_t in = padded(f, s->inputs), out = padded(f, s->outputs), tile = 2 * (size_t)s->size * (in + out);
+  size_t in = tare_fft_padded(s, s->inputs), out = tare_fft_padded(s, s->outputs), tile = 2 * (size_t)s->size * (in + out);
   int most = q->problem.batch * s->tiles;
   f->batch = (int)(BATCH_FLOATS / tile) / BLOCK * BLOCK;
   if (f->batch < BLOCK) f->batch = BLOCK;
@@ -126,7 +122,7 @@ tare_status tare_fft_set_sizes(tare_fft *f, tare_ready *r, tare_error *error) {
   set_rows(f);
   if (!find_chunk(f, r, keep) && !find_chunk(f, r, 0))
     return tare_fail(error, TARE_E_UNSUPPORTED, "one image needs %zu bytes of workspace, %zu are allowed", 4 * r->workspace, 4 * q->limit);
-  size_t outputs = (size_t)f->shape.groups * (size_t)f->shape.inputs * padded(f, f->shape.outputs);
+  size_t outputs = (size_t)f->shape.groups * (size_t)f->shape.inputs * tare_fft_padded(&f->shape, f->shape.outputs);
   f->sums = q->flags & TARE_CONV_BRIGHTNESS && q->passes & TARE_FORWARD ? 2 * outputs : 0;
   r->prepared = tare_fft_sums_at(f) + f->sums;
   if (q->passes & TARE_BACKWARD_WEIGHTS) r->partial = is_dense(f) ? columns_of(f) * f->w_stride[1] : f->w_size[0];

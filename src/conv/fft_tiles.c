@@ -80,8 +80,8 @@ static void find_mean(void *user, int job, int worker) {
   const tare_fft_call *c = user;
   const tare_fft *f = c->fft;
   const tare_fft_shape *s = &f->shape;
-  int image = job / s->tiles, tile = job % s->tiles, blocks = (s->inputs + s->lanes - 1) / s->lanes;
-  size_t padded = (size_t)(blocks * s->lanes);
+  int image = job / s->tiles, tile = job % s->tiles, blocks = tare_fft_blocks(s, s->inputs);
+  size_t padded = tare_fft_padded(s, s->inputs);
   float *means = c->means + (size_t)job * (size_t)s->groups * padded;
   memset(means, 0, (size_t)s->groups * padded * sizeof *means);
   if (!is_inside(f, tile)) return;
@@ -102,8 +102,7 @@ void tare_fft_find_means(const tare_fft_call *c) {
 static void clear_image(void *user, int job, int worker) {
   (void)worker;
   const tare_fft_call *c = user;
-  const tare_conv_problem *p = &c->ready->query.problem;
-  size_t image = (size_t)p->size[0] * (size_t)p->size[1] * (size_t)p->channels;
+  size_t image = tare_conv_image_size(&c->ready->query.problem);
   memset((float *)c->call->dx + (size_t)(c->first + job) * image, 0, image * sizeof(float));
 }
 

@@ -25,32 +25,31 @@ typedef struct slice { int group, outer, block, lanes; size_t at, lane; float *s
 
 static slice slice_of(const filters *w, int job) {
   const tare_fft_shape *s = &w->fft->shape;
-  int dense = s->mode == TARE_FFT_DENSE, inputs = s->mode == TARE_FFT_DEPTHWISE ? 1 : s->inputs;
-  int outers = w->backward ? s->outputs : inputs, inner = w->backward ? s->inputs : s->outputs, blocks = (inner + s->lanes - 1) / s->lanes;
+  int inputs = tare_fft_slices(s);
+  int outers = w->backward ? s->outputs : inputs, inner = w->backward ? s->inputs : s->outputs, blocks = tare_fft_blocks(s, inner);
   slice a = {.group = job / (outers * blocks), .outer = job / blocks % outers, .block = job % blocks};
-  int left = inner - a.block * s->lanes, first = a.block * s->lanes;
-  a.lanes = left < s->lanes ? left : s->lanes;
+  int first = a.block * s->lanes;
+  a.lanes = tare_fft_lanes_of(w->fft, inner, a.block);
   int output = w->backward ? a.outer : first, input = w->backward ? first : a.outer;
   a.at = ((size_t)(a.group * s->outputs + output) * (size_t)inputs + (size_t)input) * (size_t)w->taps;
   a.lane = (size_t)w->taps * (size_t)(w->backward ? 1 : inputs);
-  size_t size = dense ? (size_t)w->kernel[0] * 2 * (size_t)s->lanes : w->fft->x_stride;
-  a.spectrum = w->spectra + ((size_t)(a.group * outers + a.outer) * (size_t)blocks + (size_t)a.block) * size;
-  if (!dense) a.spectrum = w->spectra + (size_t)(a.block * outers + a.outer) * size;
+  if (s->mode == TARE_FFT_DENSE) {
+    size_t rows = (size_t)w->kernel[0] * 2 * (size_t)s->lanes;
+    a.spectrum = w->spectra + ((size_t)(a.group * outers + a.outer) * (size_t)blocks + (size_t)a.block) * rows;
+  } else a.spectrum = w->spectra + (size_t)(a.block * outers + a.outer) * w->fft->x_stride;
   return a;
 }
 
 static int slices_of(const filters *w) {
   const tare_fft_shape *s = &w->fft->shape;
-  int inputs = s->mode == TARE_FFT_DEPTHWISE ? 1 : s->inputs, inner = w->backward ? s->inputs : s->outputs;
-  return s->groups * (w->backward ? s->outputs : inputs) * ((inner + s->lanes - 1) / s->lanes);
+  int inner = w->backward ? s->inputs : s->outputs;
+  return s->groups * (w->backward ? s->outputs : tare_fft_slices(s)) * tare_fft_blocks(s, inner);
 }
 
 /* The sums of a slice's filters, in double. */
 static void sum_taps(const filters *w, const slice *a) {
   const tare_fft_shape *s = &w->fft->shape;
-  int inputs = s->mode == TARE_FFT_DEPTHWISE ? 1 : s->inputs;
-  size_t padded = (size_t)s->out_blocks * (size_t)s->lanes;
-  double *sums = w->sums + (size_t)(a->group * inputs + a->outer) * padded + (size_t)(a->block * s->lanes);
+  double *sums = w->sums + (size_t)(a->group * tare_fft_slices(s) + a->outer) * tare_fft_padded(s, s->outputs) + (size_t)(a->block * s->lanes);
   for (int l = 0; l < s->lanes; l++) {
     sums[l] = 0;
     for (int t = 0; l < a->lanes && t < w->taps; t++) sums[l] += (double)w->weights[a->at + (size_t)l * a->lane + (size_t)t];

@@ -123,7 +123,7 @@ static tare_status run_plain(const tare_ready *r, int passes, const tare_call *c
 static tare_status run_chunks(const tare_ready *r, int passes, const tare_call *call) {
   const tare_conv_problem *p = &r->query.problem;
   int height = tare_conv_output_size(p, 0), width = tare_conv_output_size(p, 1), chunk = chunk_of(p), forward = passes == TARE_FORWARD;
-  size_t image = (size_t)p->size[0] * p->size[1] * p->channels;
+  size_t image = tare_conv_image_size(p);
   const float *x = call->x, *b = forward ? call->prepared : call->dy;
   float *out = forward ? call->y : call->partial;
   tare_status status = TARE_OK;

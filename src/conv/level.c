@@ -21,14 +21,12 @@ int tare_brightness_is_on(const tare_conv_problem *p, const tare_query *query, c
 static size_t inputs_of(const tare_conv_problem *p) { return (size_t)(p->channels / p->groups); }
 /* Doubles for one image: sums of its channels, then of its outputs. */
 static size_t sums_of(const tare_conv_problem *p) { return (size_t)(p->channels > p->outputs ? p->channels : p->outputs); }
-static size_t image_size(const tare_conv_problem *p) { return tare_conv_pixels(p) * (size_t)p->channels; }
-static size_t output_size(const tare_conv_problem *p) { return tare_conv_output_pixels(p) * (size_t)p->outputs; }
 
 tare_brightness tare_brightness_sizes(const tare_query *query, int is_copied) {
   const tare_conv_problem *p = &query->problem;
   size_t batch = (size_t)p->batch, slices = (size_t)p->outputs * inputs_of(p);
   int none = query->flags & TARE_CONV_MODULO_SLICE && !(query->flags & TARE_CONV_MODULO_FILTER);
-  tare_brightness level = {.on = 1, .x = is_copied ? 0 : tare_aligned(batch * image_size(p)), .means = tare_aligned(batch * (size_t)p->channels)};
+  tare_brightness level = {.on = 1, .x = is_copied ? 0 : tare_aligned(batch * tare_conv_image_size(p)), .means = tare_aligned(batch * (size_t)p->channels)};
   level.sums = tare_aligned(2 * batch * sums_of(p));
   if (query->passes & TARE_FORWARD) level.prepared = 2 * slices;
   if (query->passes & TARE_BACKWARD_WEIGHTS && !none) level.partial = slices;
@@ -50,7 +48,7 @@ static void level_image(void *user, int n, int worker) {
   (void)worker;
   const tare_brightness_call *w = user;
   const tare_conv_problem *p = problem_of(w);
-  size_t pixels = tare_conv_pixels(p), channels = (size_t)p->channels, at = (size_t)n * image_size(p);
+  size_t pixels = tare_conv_pixels(p), channels = (size_t)p->channels, at = (size_t)n * tare_conv_image_size(p);
   float *shift = w->shifts + (size_t)n * channels;
   double *sums = w->sums + (size_t)n * sums_of(p);
   w->ready->kernels->channel_sums(pixels, p->channels, w->x + at, sums);
@@ -73,7 +71,7 @@ static void restore_output(void *user, int n, int worker) {
   (void)worker;
   const tare_brightness_call *w = user;
   const tare_conv_problem *p = problem_of(w);
-  float *constants = (float *)(void *)(w->sums + (size_t)n * sums_of(p)), *y = w->y + (size_t)n * output_size(p);
+  float *constants = (float *)(void *)(w->sums + (size_t)n * sums_of(p)), *y = w->y + (size_t)n * tare_conv_result_size(p);
   for (size_t o = 0; o < (size_t)p->outputs; o++) constants[o] = (float)constant_of(w, w->shifts + (size_t)n * (size_t)p->channels, o);
   w->ready->kernels->add_channels(tare_conv_output_pixels(p), p->outputs, constants, y, y);
 }
@@ -84,7 +82,7 @@ static void sum_gradient(void *user, int n, int worker) {
   (void)worker;
   const tare_brightness_call *w = user;
   const tare_conv_problem *p = problem_of(w);
-  w->ready->kernels->channel_sums(tare_conv_output_pixels(p), p->outputs, w->dy + (size_t)n * output_size(p), w->sums + (size_t)n * sums_of(p));
+  w->ready->kernels->channel_sums(tare_conv_output_pixels(p), p->outputs, w->dy + (size_t)n * tare_conv_result_size(p), w->sums + (size_t)n * sums_of(p));
 }
 
 /* The mean that channels of a group have in common, turned: what of the gradient it makes may stay away. */

@@ -43,8 +43,8 @@ static void *numbers(const tare_conv_plan *plan, size_t count) {
 
 tare_status tare_trial_create(tare_conv_plan *plan, tare_pool *pool, tare_trial **out, tare_error *error) {
   const tare_conv_problem *p = &plan->problem;
-  size_t x = (size_t)p->batch * tare_conv_pixels(p) * (size_t)p->channels, w = tare_conv_weights_size(p), real = plan->kernels->real;
-  size_t y = (size_t)p->batch * tare_conv_output_pixels(p) * (size_t)p->outputs;
+  size_t x = (size_t)p->batch * tare_conv_image_size(p), w = tare_conv_weights_size(p), real = plan->kernels->real;
+  size_t y = (size_t)p->batch * tare_conv_result_size(p);
   int passes = plan->options.passes;
   tare_trial *t = tare_alloc(1, sizeof *t);
   if (!t) return tare_conv_plan_free(plan), tare_fail_memory(error, sizeof *t, "timing a plan");

@@ -27,11 +27,11 @@ static tare_conv_problem padded_problem(const tare_conv_problem *p) {
 }
 
 static size_t images_size(const tare_conv_problem *p) {
-  return tare_aligned((size_t)p->batch * tare_conv_pixels(p) * (size_t)p->channels);
+  return tare_aligned((size_t)p->batch * tare_conv_image_size(p));
 }
 
 static size_t outputs_size(const tare_conv_problem *p) {
-  return tare_aligned((size_t)p->batch * tare_conv_output_pixels(p) * (size_t)p->outputs);
+  return tare_aligned((size_t)p->batch * tare_conv_result_size(p));
 }
 
 static int next_divisor(int n, int after) {
@@ -45,7 +45,7 @@ static int next_divisor(int n, int after) {
  * do not depend on the threads, and fewer where they would be small. A batch such as 11, whose usual parts are too few, has more of them.
  */
 static int jobs_of(const tare_conv_problem *p) {
-  double floats = (double)tare_conv_pixels(p) * p->channels + (double)tare_conv_output_pixels(p) * p->outputs;
+  double floats = (double)tare_conv_image_size(p) + (double)tare_conv_result_size(p);
   double work = tare_conv_flops(p) + p->batch * floats * FLOPS_A_FLOAT;
   int parts = USUAL_PARTS;
   while (parts > FEWEST_PARTS && work / parts < LEAST_WORK) parts--;

@@ -47,9 +47,6 @@ struct tare_conv_plan {
   char *reasons;
 };
 
-/* Elements, rounded up to whole cache lines. */
-static inline size_t tare_aligned(size_t elements) { return (elements + 15) / 16 * 16; }
-
 /* choose.c: fills the plan's groups and adds the verdicts to notes. */
 tare_status tare_conv_choose(tare_conv_plan *plan, tare_text *notes, tare_error *error);
 /* plan.c: how a candidate would do passes: its query, the parts, their copies. Nothing is made. */

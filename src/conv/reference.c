@@ -86,14 +86,12 @@ static void judge(const tare_query *query, tare_verdict *verdict) {
   snprintf(verdict->reason, sizeof verdict->reason, "plain loops in double");
 }
 
-static size_t input_size(const tare_conv_problem *p) { return tare_conv_pixels(p) * p->channels; }
-static size_t output_size(const tare_conv_problem *p) { return tare_conv_output_pixels(p) * p->outputs; }
 
 static tare_status create(tare_ready *r, tare_error *error) {
   (void)error;
   size_t weights = tare_conv_weights_size(&r->query.problem);
   *(r->query.passes == TARE_BACKWARD_WEIGHTS ? &r->partial : &r->prepared) = weights;
-  r->workspace = (weights + input_size(&r->query.problem) + output_size(&r->query.problem)) * sizeof(double) / r->kernels->real;
+  r->workspace = (weights + tare_conv_image_size(&r->query.problem) + tare_conv_result_size(&r->query.problem)) * sizeof(double) / r->kernels->real;
   return TARE_OK;
 }
 
@@ -119,7 +117,7 @@ static void clear(double *array, size_t n) {
 
 /* Every output pixel starts with the bias. */
 static void start_output(const tare_ready *r, const void *bias, double *y) {
-  size_t n = output_size(&r->query.problem), o = (size_t)r->query.problem.outputs;
+  size_t n = tare_conv_result_size(&r->query.problem), o = (size_t)r->query.problem.outputs;
   if (!bias) {
     clear(y, n);
     return;
@@ -134,7 +132,7 @@ static const void *image_at(const tare_ready *r, const void *array, size_t n, si
 
 /* Image n: what is read widened, what is written started, the loops, what was written narrowed. */
 static void run_image(const tare_ready *r, const struct work *work, size_t n, const tare_call *call) {
-  size_t xs = input_size(work->p), ys = output_size(work->p);
+  size_t xs = tare_conv_image_size(work->p), ys = tare_conv_result_size(work->p);
   if (work->pass == TARE_BACKWARD_DATA) clear(work->x, xs);
   else r->kernels->widen(xs, image_at(r, call->x, n, xs), work->x);
   if (work->pass == TARE_FORWARD) start_output(r, call->bias, work->y);
@@ -149,7 +147,7 @@ static tare_status run(const tare_ready *r, int passes, const tare_call *call) {
   size_t weights = tare_conv_weights_size(p);
   struct work work = {.p = p, .pass = (tare_pass)passes, .w = call->workspace};
   work.x = work.w + weights;
-  work.y = work.x + input_size(p);
+  work.y = work.x + tare_conv_image_size(p);
   if (passes == TARE_BACKWARD_WEIGHTS) clear(work.w, weights);
   else r->kernels->widen(weights, call->prepared, work.w);
   for (int n = 0; n < p->batch; n++) run_image(r, &work, (size_t)n, call);

@@ -15,10 +15,6 @@ static void *at(const tare_conv_plan *plan, const void *array, size_t index) {
   return array ? (char *)(size_t)array + index * plan->kernels->real : NULL;
 }
 
-/* Elements of an image: as the caller has it, as the candidate sees it, and of y. */
-static size_t image_size(const tare_conv_problem *p) { return tare_conv_pixels(p) * (size_t)p->channels; }
-static size_t output_size(const tare_conv_problem *p) { return tare_conv_output_pixels(p) * (size_t)p->outputs; }
-
 /* A copy of the images of a part, a job an image. `image` is the problem of one, with the channels of what is copied. */
 typedef struct copying {
   const tare_conv_plan *plan;
@@ -89,13 +85,13 @@ static areas areas_of(const tare_conv_plan *plan, const tare_group *g, void *beg
 /* x as the candidate wants it. */
 static const void *arranged(const calling *work, const areas *a, const void *x, tare_pool *pool) {
   const tare_conv_problem *p = &work->plan->problem;
-  size_t plain = image_size(p);
+  size_t plain = tare_conv_image_size(p);
   if (a->plain_x) {
     copy_images(work, channels_last, plain, plain, p->channels, x, a->plain_x, pool);
     x = a->plain_x;
   }
   if (a->bordered_x) {
-    copy_images(work, with_border, plain, image_size(&work->group->ready.query.problem), p->channels, x, a->bordered_x, pool);
+    copy_images(work, with_border, plain, tare_conv_image_size(&work->group->ready.query.problem), p->channels, x, a->bordered_x, pool);
     x = a->bordered_x;
   }
   return x;
@@ -118,9 +114,9 @@ static tare_brightness_call levelled(const calling *work, const areas *a, tare_c
 /* The gradient of the images as the candidate left it, back into the caller's array. */
 static void give_back(const calling *work, const areas *a, void *dx, tare_pool *pool) {
   const tare_conv_problem *p = &work->plan->problem;
-  size_t plain = image_size(p);
+  size_t plain = tare_conv_image_size(p);
   if (a->bordered_dx)
-    copy_images(work, without_border, image_size(&work->group->ready.query.problem), plain, p->channels, a->bordered_dx,
+    copy_images(work, without_border, tare_conv_image_size(&work->group->ready.query.problem), plain, p->channels, a->bordered_dx,
                 a->plain_dx ? a->plain_dx : dx, pool);
   if (a->plain_dx) copy_images(work, channels_first, plain, plain, p->channels, a->plain_dx, dx, pool);
 }
@@ -130,10 +126,10 @@ static tare_call part_of(const calling *work, int part) {
   const tare_conv_problem *p = &work->plan->problem;
   size_t first = (size_t)part * (size_t)work->group->ready.query.problem.batch;
   tare_call call = work->whole;
-  call.x = at(work->plan, call.x, first * image_size(p));
-  call.dx = at(work->plan, call.dx, first * image_size(p));
-  call.y = at(work->plan, call.y, first * output_size(p));
-  call.dy = at(work->plan, call.dy, first * output_size(p));
+  call.x = at(work->plan, call.x, first * tare_conv_image_size(p));
+  call.dx = at(work->plan, call.dx, first * tare_conv_image_size(p));
+  call.y = at(work->plan, call.y, first * tare_conv_result_size(p));
+  call.dy = at(work->plan, call.dy, first * tare_conv_result_size(p));
   call.kept = at(work->plan, call.kept, (size_t)part * work->group->kept_stride);
   return call;
 }
@@ -143,7 +139,7 @@ static tare_status between_copies(const calling *work, tare_call call, void *beg
   const tare_conv_plan *plan = work->plan;
   const tare_group *g = work->group;
   const areas a = areas_of(plan, g, begin);
-  const size_t output = output_size(&plan->problem);
+  const size_t output = tare_conv_result_size(&plan->problem);
   void *y = call.y, *dx = call.dx;
   int reads_kept = call.kept && work->passes != TARE_FORWARD;
   if (!(work->passes & (TARE_FORWARD | TARE_BACKWARD_WEIGHTS)) || reads_kept) call.x = NULL;
