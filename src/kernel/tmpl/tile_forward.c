@@ -19,16 +19,15 @@ static void clear_rows(tile_scratch s, int columns, int rows) {
 static void forward_columns(const tare_tile *tile, tile_scratch s, int end, float *spectrum, ptrdiff_t stride, size_t imaginary) {
   for (int c = 0; c <= tile->size / 2; c++) {
     const int frequencies = tile_column_frequencies(tile, c);
-    if (c < tile->size / 2) fetch_column(spectrum + frequencies * stride, stride, imaginary, tile_column_frequencies(tile, c + 1));
     (frequencies == tile->size ? NAME(forward_complex) : NAME(forward_real))(
       tile, tile_column(s, c), end, (tile_line){spectrum, spectrum + imaginary, stride}, s.buffer);
     spectrum += frequencies * stride;
   }
 }
 
-/* A row of the image: its pixels may lie apart. */
+/* A row of the image, if its pixels lie apart. */
 static void fetch_pixels(const tare_tile_source *from, int r) {
-  if (r < from->rows) fetch_column(from->at + r * from->row, from->column, 0, from->columns);
+  if (r < from->rows && from->column >= 2 * L) fetch_apart(from->at + r * from->row, from->column, from->columns);
 }
 
 static void rows_of(const tare_tile *tile, const tare_tile_source *from, tile_scratch s) {
@@ -39,7 +38,7 @@ static void rows_of(const tare_tile *tile, const tare_tile_source *from, tile_sc
   for (int r = 0; r < from->rows; r++) {
     float *at = (float *)from->at + r * from->row; /* only read */
     fetch_pixels(from, r + AHEAD);
-    if (s.far) fetch_column(tile_row(s, from->row0 + r + AHEAD).re, s.pitch, L, tile->size / 2 + 1);
+    if (s.far) fetch_pairs(tile, s, from->row0 + r + AHEAD);
     tile_line in = {at, at, from->column};
     if (!direct) {
       copy_row(from, at, mean, s.row);

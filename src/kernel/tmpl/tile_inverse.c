@@ -7,7 +7,6 @@ static void inverse_columns(const tare_tile *tile, tile_scratch s, int end, cons
   float *at = (float *)spectrum; /* only read */
   for (int c = 0; c <= tile->size / 2; c++) {
     const int frequencies = tile_column_frequencies(tile, c);
-    if (c < tile->size / 2) fetch_column(at + frequencies * stride, stride, imaginary, tile_column_frequencies(tile, c + 1));
     (frequencies == tile->size ? NAME(inverse_complex) : NAME(inverse_real))(
       tile, (tile_line){at, at + imaginary, stride}, end, tile_column(s, c), s.buffer);
     at += frequencies * stride;
@@ -26,7 +25,7 @@ static void write_row(const tare_tile_target *to, const float *row, float *at) {
 static void rows_of(const tare_tile *tile, const tare_tile_target *to, tile_scratch s) {
   const int direct = to->column0 == 0 && to->lanes == L && !to->add, end = to->column0 + to->columns;
   for (int r = 0; r < to->rows; r++) {
-    if (s.far) fetch_column(tile_row(s, to->row0 + r + AHEAD).re, s.pitch, L, tile->size / 2 + 1);
+    if (s.far) fetch_pairs(tile, s, to->row0 + r + AHEAD);
     float *at = to->at + r * to->row;
     tile_line out = direct ? (tile_line){at, at, to->column} : (tile_line){s.row, s.row, L};
     NAME(inverse_real)(tile, tile_row(s, to->row0 + r), end, out, s.buffer);

@@ -19,8 +19,8 @@ void NAME(inverse_complex)(const tare_tile *tile, tile_line in, int end, tile_li
 /*
  * The scratch: the half-transformed tile by columns (T/2 + 1 of them; the pitch is an odd number of vector pairs, so that the columns of
  * a row fall into different sets of the cache), the buffer between the two stages, a row of pixels, and for each lane a row of its own.
+ * far: the columns are not scratch but somewhere in memory.
  */
-/* far: the columns are not scratch but somewhere in memory. */
 typedef struct tile_scratch { float *columns, *buffer, *row, *lanes; ptrdiff_t pitch; int far; } tile_scratch;
 enum { AHEAD = 2 }; /* rows that are fetched ahead of that */
 
@@ -33,16 +33,16 @@ static inline tile_scratch tile_scratch_at(const tare_tile *tile, float *scratch
 static inline tile_line tile_row(tile_scratch s, int r) { return (tile_line){s.columns + r * 2 * L, s.columns + r * 2 * L + L, s.pitch}; }
 static inline tile_line tile_column(tile_scratch s, int c) { return (tile_line){s.columns + c * s.pitch, s.columns + c * s.pitch + L, 2 * L}; }
 
-/*
- * The lines of a column of a spectrum whose frequencies lie far apart, fetched while the column before it is transformed: no
- * hardware prefetcher follows such a stride, and a store too needs its line first.
- */
-static inline void fetch_column(const float *at, ptrdiff_t stride, size_t imaginary, int frequencies) {
-  if (stride < 2 * L) return;
-  for (int j = 0; j < frequencies; j++, at += stride) {
-    __builtin_prefetch(at);
-    if (imaginary) __builtin_prefetch(at + imaginary);
-  }
+/* `count` vectors that lie `step` floats apart: no hardware prefetcher follows such a stride, and a store too needs its line first. */
+static inline void fetch_apart(const float *at, ptrdiff_t step, int count) {
+  for (int j = 0; j < count; j++, at += step) __builtin_prefetch(at);
+}
+
+/* Row r of all columns, real and imaginary parts. */
+static inline void fetch_pairs(const tare_tile *tile, tile_scratch s, int r) {
+  const tile_line row = tile_row(s, r);
+  fetch_apart(row.re, row.step, tile->size / 2 + 1);
+  fetch_apart(row.im, row.step, tile->size / 2 + 1);
 }
 
 #endif
