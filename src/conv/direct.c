@@ -26,8 +26,6 @@ typedef struct own {
   size_t pointers, sums; /* elements that the pointers to rows take; the sums and their errors, or the bias */
 } own;
 
-static size_t rounded(size_t elements) { return (elements + 15) / 16 * 16; }
-
 /*
  * The kernels read whole vectors of dy, and no pixel behind the row may take part. A block of
  * channels is copied too: its lines lie apart, and the kernel would wait for each of them.
@@ -47,14 +45,14 @@ static own own_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
     o.sums = 2 * tare_direct_weights_size(f);
   } else o.sums = (size_t)f->width;
   o.slots = f->rows + o.chain - 1;
-  o.lines_row = f->lines > 1 ? rounded((size_t)f->shape.groups * (size_t)f->width) : 0;
-  o.dy_row = o.copies_dy ? rounded((size_t)f->shape.groups * (size_t)(f->blocks ? f->width : f->shape.out) + (size_t)f->width) : 0;
-  o.pointers = rounded((size_t)(o.slots + o.chain) * sizeof(void *) / sizeof(float));
+  o.lines_row = f->lines > 1 ? tare_aligned((size_t)f->shape.groups * (size_t)f->width) : 0;
+  o.dy_row = o.copies_dy ? tare_aligned((size_t)f->shape.groups * (size_t)(f->blocks ? f->width : f->shape.out) + (size_t)f->width) : 0;
+  o.pointers = tare_aligned((size_t)(o.slots + o.chain) * sizeof(void *) / sizeof(float));
   return o;
 }
 
 static size_t workspace_of(const own *o) {
-  return o->pointers + rounded(o->sums) + o->row * (size_t)(o->slots + 1) + o->dy_row * (size_t)o->chain + o->lines_row;
+  return o->pointers + tare_aligned(o->sums) + o->row * (size_t)(o->slots + 1) + o->dy_row * (size_t)o->chain + o->lines_row;
 }
 
 /* The areas of a workspace. */
@@ -67,7 +65,7 @@ static areas areas_of(const own *o, void *workspace) {
   areas a = {.x = workspace};
   a.dy = a.x + o->slots;
   a.sums = (float *)workspace + o->pointers;
-  a.outside = a.sums + rounded(o->sums);
+  a.outside = a.sums + tare_aligned(o->sums);
   a.ring = a.outside + o->row;
   a.gradients = a.ring + o->row * (size_t)o->slots;
   a.lines = a.gradients + o->dy_row * (size_t)o->chain;

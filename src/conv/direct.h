@@ -17,6 +17,8 @@ typedef struct tare_direct_form {
   tare_direct shape;        /* shape.lanes, last: of a block that is full */
 } tare_direct_form;
 
+/* How many parts n makes of at most `most`. */
+static inline int tare_direct_parts(int n, int most) { return (n + most - 1) / most; }
 /* Only for problems without stride and dilation, with one group or depthwise. */
 tare_direct_form tare_direct_form_of(const tare_conv_problem *problem, tare_pass pass, int lanes);
 /* Elements of a row of x as the kernels read it. */

@@ -25,9 +25,8 @@ typedef struct work { double operations, blocks; } work; /* of a tap and filter 
 
 static int smaller(int a, int b) { return a < b ? a : b; }
 static int larger(int a, int b) { return a > b ? a : b; }
-static int parts_of(int n, int most) { return (n + most - 1) / most; }
-static int part_of(int n, int most) { return parts_of(n, parts_of(n, most)); }
-static int rounded_up(int n, int to) { return parts_of(n, to) * to; }
+static int part_of(int n, int most) { return tare_direct_parts(n, tare_direct_parts(n, most)); }
+static int rounded_up(int n, int to) { return tare_direct_parts(n, to) * to; }
 
 /* A row of outputs, `vectors` of each group held: as many groups as the registers hold, made up to whole units. */
 static void add_row(const tare_direct *s, const registers *r, int vectors, work *w) {
@@ -35,7 +34,7 @@ static void add_row(const tare_direct *s, const registers *r, int vectors, work 
   int each = rounded_up(part_of(s->groups, most), unit);
   for (int first = 0; first < s->groups; first += each) {
     w->operations += larger(LATENCY, rounded_up(smaller(each, s->groups - first), unit) * vectors);
-    w->blocks += slides ? parts_of(s->taps, r->taps) : 1;
+    w->blocks += slides ? tare_direct_parts(s->taps, r->taps) : 1;
   }
 }
 
@@ -44,7 +43,7 @@ static void add_filter(const tare_direct *s, const registers *r, int rows, int v
   int most = r->sums / 3 / vectors, taps = part_of(s->taps, most), high = smaller(4, r->sums / (taps * vectors));
   int held = taps * vectors * part_of(rows, high), groups = s->kind == TARE_DIRECT_SLIDING ? rounded_up(s->groups, r->dy) : s->groups;
   w->operations += (double)groups * vectors * (held < LATENCY ? (double)LATENCY / held : 1);
-  w->blocks += (double)parts_of(s->taps, most) * parts_of(rows, high);
+  w->blocks += (double)tare_direct_parts(s->taps, most) * tare_direct_parts(rows, high);
 }
 
 static work work_of(const tare_direct_form *f, int gradient, int lanes) {
@@ -74,7 +73,7 @@ static double fold_cycles(const tare_conv_problem *p, const tare_direct_form *f,
 double tare_direct_cycles(const tare_conv_problem *p, const tare_direct_form *f, tare_pass pass, int lanes, int chain, int copies_dy) {
   const tare_direct *s = &f->shape;
   int gradient = pass == TARE_BACKWARD_WEIGHTS, blocks = larger(f->blocks, 1);
-  double images = (double)p->batch * blocks, rows = images * parts_of(f->to[0], f->lines), filter_rows = images * rows_inside(f);
+  double images = (double)p->batch * blocks, rows = images * tare_direct_parts(f->to[0], f->lines), filter_rows = images * rows_inside(f);
   double results = rows * s->groups * s->vectors, copies = images * f->from[0] * (double)tare_direct_row(f) / lanes;
   work w = work_of(f, gradient, lanes);
   double cycles = call + filter_rows * s->taps * w.operations * operation[gradient][s->kind == TARE_DIRECT_DENSE ? s->vectors > 1 : 1 + (int)s->kind];

@@ -5,11 +5,10 @@
 
 enum { BUSY = 8 }; /* accumulators that keep the machine busy: two units, each ready after four cycles */
 
-static int parts_of(int n, int most) { return (n + most - 1) / most; }
-
 /* Vectors for an output pixel of a dense convolution, if a group has so many rows and columns of pixels. */
 static double cost_of(const tare_direct_form *f, int lines, int pixels, int lanes) {
-  int vectors = parts_of(lines * pixels * f->outputs, lanes), rows = parts_of(f->to[0], lines), groups = parts_of(f->to[1], pixels);
+  int vectors = tare_direct_parts(lines * pixels * f->outputs, lanes), rows = tare_direct_parts(f->to[0], lines);
+  int groups = tare_direct_parts(f->to[1], pixels);
   double taps = (double)(f->kernel[0] + lines - 1) * (f->kernel[1] + pixels - 1), held = (double)groups * (vectors > 2 ? 2 : vectors);
   return taps * vectors * rows * groups * (held < BUSY ? BUSY / held : 1) * (lines > 1 ? 1.1 : 1);
 }
@@ -56,14 +55,14 @@ tare_direct_form tare_direct_form_of(const tare_conv_problem *p, tare_pass pass,
   if (s->kind == TARE_DIRECT_DEPTHWISE && f.pixels == 1) s->kind = TARE_DIRECT_SLIDING;
   int slides = s->kind == TARE_DIRECT_SLIDING, in = slides ? lanes : f.channels; /* elements of a pixel in a row as the kernels read it */
   int dense = s->kind == TARE_DIRECT_DENSE;
-  f.blocks = slides ? parts_of(f.channels, lanes) : 0;
+  f.blocks = slides ? tare_direct_parts(f.channels, lanes) : 0;
   f.rows = f.kernel[0] + f.lines - 1;
   s->taps = dense ? (f.kernel[1] + f.pixels - 1) * in : f.kernel[1];
   s->tap = dense ? 1 : in;
-  s->groups = parts_of(f.to[1], f.pixels);
+  s->groups = tare_direct_parts(f.to[1], f.pixels);
   s->step = f.pixels * in;
   s->lanes = slides ? lanes : f.lines * f.pixels * f.outputs;
-  s->vectors = parts_of(s->lanes, lanes);
+  s->vectors = tare_direct_parts(s->lanes, lanes);
   f.width = s->vectors * lanes;
   s->last = slides || f.lines > 1 ? s->lanes : (f.to[1] - (s->groups - 1) * f.pixels) * f.outputs;
   s->out = f.lines > 1 ? f.width : f.pixels * f.outputs;
@@ -73,7 +72,7 @@ tare_direct_form tare_direct_form_of(const tare_conv_problem *p, tare_pass pass,
 size_t tare_direct_row(const tare_direct_form *f) {
   int dense = f->shape.kind == TARE_DIRECT_DENSE;
   size_t groups = (size_t)(f->shape.groups + TARE_DIRECT_SLACK), taps = (size_t)f->shape.taps * (size_t)f->shape.tap;
-  return (groups * (size_t)f->shape.step + taps + (dense ? 0 : (size_t)f->width) + 15) / 16 * 16;
+  return tare_aligned(groups * (size_t)f->shape.step + taps + (dense ? 0 : (size_t)f->width));
 }
 
 size_t tare_direct_weights_size(const tare_direct_form *f) {
