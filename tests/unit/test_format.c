@@ -16,22 +16,12 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "folder.h"
 #include "format/format.h"
-
-static char folder[64], path[128];
 
 static int make_folder(void **state) {
   (void)state;
-  strcpy(folder, "/tmp/tare-format-XXXXXX");
-  if (!mkdtemp(folder)) return -1;
-  snprintf(path, sizeof path, "%s/a.safetensors", folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  unlink(path);
-  return rmdir(folder); /* fails if anything was left behind */
+  return make_folder_for("a.safetensors");
 }
 
 /* Writes a file byte by byte, as an attacker would: any length, any header, any data. */

@@ -15,22 +15,12 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "folder.h"
 #include "format/onnx.h"
-
-static char folder[64], path[128];
 
 static int make_folder(void **state) {
   (void)state;
-  strcpy(folder, "/tmp/tare-files-XXXXXX");
-  if (!mkdtemp(folder)) return -1;
-  snprintf(path, sizeof path, "%s/a.npy", folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  unlink(path);
-  return rmdir(folder); /* fails if anything was left behind */
+  return make_folder_for("a.npy");
 }
 
 static const tare_format *format_of(const char *name) {

@@ -14,20 +14,11 @@
 #include "conv/measure.h"
 #include "conv/wisdom.h"
 #include "conv_helpers.h"
-
-static char folder[] = "/tmp/tare-wisdom-XXXXXX", path[64];
+#include "folder.h"
 
 static int make_folder(void **state) {
   (void)state;
-  if (!mkdtemp(folder)) return -1;
-  snprintf(path, sizeof path, "%s/w", folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  unlink(path);
-  return rmdir(folder);
+  return make_folder_for("w");
 }
 
 static tare_wisdom *new_wisdom(void) {
