@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exact rounding in vectorised operations, for rules that need no lattice: sums, fixed taps, symmetries and what they combine to.
+
+Weights become integers q times one power of two a unit, so that A q = b / step holds in integers. This is what `tareconv.round` does (doc/rounding.md), for use inside
+a training step on any device; there the grid is a little coarser than the format where the format is wide (`BITS`), so that weights that were
+saved, solved for t and composed again come back to the same integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._constraint import Constraint
+
+# Integers up to 2^bits, and the finest step, 2^finest (bfloat16 has float32's range; below float32's normal numbers devices flush to 0).
+BITS = {"float16": 11, "bfloat16": 8, "float32": 20, "float64": 44}
+FINEST = {"float16": -24, "bfloat16": -126, "float32": -126, "float64": -1022}
+NARROW = ("float16", "bfloat16")
+_WORDS = {"float32": ("int32", 0x7F800000), "float64": ("int64", 0x7FF0000000000000)}  # an integer of the size, and the exponent's bits in it
+
+
+@dataclass(frozen=True)
+class Part:
+    """Variables, numbered first to first + count, whose sum is fixed: sum v = total, or with `single` variables that count half: sum single v + 2 sum v = total.
+
+    `single` of them, the first ones, count once and the others twice where `single` is neither 0 nor all.
+    """
+
+    first: int
+    count: int
+    single: int
+    total: float
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A rule on variables: what is left when taps that a rule fixes are taken out and taps tied by w_i = +-w_j are made one.
+
+    Attributes:
+        parts: disjoint sets of variables with one sum each; variables after them are free.
+        variables: how many.
+        constants: ``"take"`` (the tap that gives each variable), ``"spread"`` (the variable of each tap; fixed taps come after them), ``"sign"``
+            (taps x 1), ``"fixed"`` (values of fixed taps, x 1).
+        coarsest: no step may be over 2^coarsest, or a right-hand side would fall between steps.
+    """
+
+    parts: tuple[Part, ...]
+    variables: int
+    constants: dict[str, np.ndarray]
+    coarsest: int
+
+    @classmethod
+    def of(cls, constraint: Constraint) -> Grid | None:
+        """The grid of a rule, or None if it needs more than this (moments: a lattice; a right-hand side that no binary number is)."""
+        from ._presolve import presolve
+
+        return presolve(constraint)
+
+    def round(self, ops, constants, w, dtype: str):
+        """`w` (taps, units), float32 or float64, to values that `dtype` holds and that obey exactly."""
+        word = _WORDS[ops.name(w)][0]
+        step = self._step(ops, w, dtype)
+        x = ops.take(w, constants["take"]) / step
+        q = ops.cast(ops.round(x), word)
+        pieces, end = [], 0
+        for part in self.parts:
+            end = part.first + part.count
+            right = ops.cast(ops.round(part.total / step), word) if part.total else 0
+            pieces.append(_mended(ops, x[part.first:end], q[part.first:end], right, part, dtype in NARROW))
+        if end < self.variables:
+            pieces.append(q[end:])
+        values = [ops.cast(piece, ops.name(w)) * step for piece in pieces]
+        if self.constants["fixed"].size:
+            values.append(constants["fixed"] + 0 * step)
+        return ops.take(ops.join(values), constants["spread"]) * constants["sign"]
+
+    def _step(self, ops, w, dtype: str):
+        """One power of two a unit: 2^(1 - bits) times the power of two in its largest weight. By bits: a logarithm may be off by one."""
+        name = ops.name(w)
+        word, exponent = _WORDS[name]
+        largest = ops.largest(ops.abs(w))
+        power = ops.view(ops.view(largest, word) & np.array(exponent, word), name)
+        one = np.array(1, name)
+        step = ops.maximum(power * (one * 2.0 ** (1 - BITS[dtype])), one * 2.0 ** FINEST[dtype])
+        return ops.minimum(step, one * 2.0**self.coarsest)
+
+
+def _mended(ops, x, q, right, part: Part, narrow: bool):
+    """Integers q near x whose sum is `right`. Sums are modulo the word's size: what is left over is small."""
+    if part.single in (0, part.count):
+        return _spread(ops, x, q, ops.total(q) - right, part.count, narrow)
+    one, two = q[:part.single], q[part.single:]
+    excess = ops.total(one) + 2 * ops.total(two) - right
+    odd = excess & 1
+    odd = ops.where(ops.cast(q[:1], ops.name(x)) > x[:1], odd, -odd)  # the first that counts once goes back to its other neighbour: the rest is even
+    one = ops.join([one[:1] - odd, one[1:]]) if part.single > 1 else one - odd
+    return ops.join([one, _spread(ops, x[part.single:], two, (excess - odd) >> 1, part.count - part.single, narrow)])
+
+
+def _spread(ops, x, q, excess, count: int, narrow: bool):
+    """q less `excess` in all: as evenly as can be, and one more for those that were rounded up most (largest remainders; on a fine grid, where it does not
+    matter, for the first). Where x itself obeys, only such change as had been rounded the other way: none passes the format's largest integer."""
+    word = ops.name(q)
+    each = excess // count
+    rest = excess - each * count
+    if narrow:
+        rank = ops.order(ops.order(ops.cast(q, ops.name(x)) - x))  # the last was rounded up most
+        more = ops.cast(rank, word) >= count - rest
+    else:
+        more = np.arange(count, dtype=word)[:, None] < rest
+    return q - each - ops.cast(more, word)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operations that _compose.py and _grid.py are written in, for each framework. `dtype` is always a name such as "int32"."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class NumPy:
+    """NumPy; and, with its module as `xp`, whatever has NumPy's names (jax.numpy)."""
+
+    def __init__(self, xp=np, stop=lambda x: x, view=lambda x, dtype: x.view(dtype)):
+        self.xp, self.stop, self.view = xp, stop, view
+        self.matmul, self.round, self.abs, self.where = xp.matmul, xp.round, xp.abs, xp.where
+        self.maximum, self.minimum = xp.maximum, xp.minimum
+
+    def name(self, x) -> str:
+        """The name of x's type."""
+        return str(x.dtype)
+
+    def cast(self, x, dtype: str):
+        """x as `dtype`."""
+        return x.astype(dtype)
+
+    def take(self, x, index):
+        """Rows of x."""
+        return self.xp.take(x, index, axis=0)
+
+    def join(self, parts):
+        """Rows of several."""
+        return self.xp.concatenate(parts, axis=0)
+
+    def largest(self, x):
+        """The largest of each column, as one row."""
+        return self.xp.max(x, axis=0, keepdims=True)
+
+    def total(self, x):
+        """The sum of each column of integers, as one row, in their own type (modulo its size)."""
+        return self.xp.sum(x, axis=0, keepdims=True, dtype=x.dtype)
+
+    def order(self, x):
+        """The row numbers that sort each column."""
+        return self.xp.argsort(x, axis=0)
+
+
+def jax():
+    """JAX: jax.numpy under NumPy's names."""
+    import jax as framework
+
+    return NumPy(framework.numpy, framework.lax.stop_gradient, lambda x, dtype: framework.lax.bitcast_convert_type(x, dtype))
+
+
+class Torch:
+    """PyTorch."""
+
+    def __init__(self):
+        import torch
+
+        self.torch = torch
+        self.matmul, self.round, self.abs, self.where = torch.matmul, torch.round, torch.abs, torch.where
+        self.maximum, self.minimum = torch.maximum, torch.minimum
+
+    def name(self, x) -> str:
+        return str(x.dtype).removeprefix("torch.")
+
+    def stop(self, x):
+        return x.detach()
+
+    def view(self, x, dtype: str):
+        return x.contiguous().view(getattr(self.torch, dtype))
+
+    def cast(self, x, dtype: str):
+        return x.to(getattr(self.torch, dtype))
+
+    def take(self, x, index):
+        return self.torch.index_select(x, 0, index)
+
+    def join(self, parts):
+        return self.torch.cat(parts)
+
+    def largest(self, x):
+        return self.torch.amax(x, 0, keepdim=True)
+
+    def total(self, x):
+        return self.torch.sum(x, 0, keepdim=True, dtype=x.dtype)
+
+    def order(self, x):
+        return self.torch.argsort(x, 0)
+
+
+class Keras:
+    """keras.ops, on whatever backend."""
+
+    def __init__(self):
+        from keras import ops
+
+        self.ops = ops
+        self.matmul, self.round, self.abs, self.where, self.cast = ops.matmul, ops.round, ops.abs, ops.where, ops.cast
+        self.maximum, self.minimum, self.stop = ops.maximum, ops.minimum, ops.stop_gradient
+
+    def name(self, x) -> str:
+        from keras import backend
+
+        return backend.standardize_dtype(x.dtype)
+
+    def view(self, x, dtype: str):
+        return self.ops.view(x, dtype=dtype)
+
+    def take(self, x, index):
+        return self.ops.take(x, index, axis=0)
+
+    def join(self, parts):
+        return self.ops.concatenate(parts, axis=0)
+
+    def largest(self, x):
+        return self.ops.max(x, axis=0, keepdims=True)
+
+    def total(self, x):
+        return self.ops.cast(self.ops.sum(x, axis=0, keepdims=True), self.name(x))
+
+    def order(self, x):
+        return self.ops.argsort(x, axis=0)
