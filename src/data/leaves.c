@@ -4,7 +4,8 @@
  * density r^-3 between R_MIN and R_MAX, which makes the picture alike at every
  * scale, as photos are (power ~ 1/f^2): Lee, Mumford & Huang 2001, "Occlusion
  * models for natural images". Each disc has a grey level, a slight slope of
- * shade and a light texture; the picture gets sensor noise.
+ * shade and a light texture. A camera then sees the scene: a lens softens it,
+ * its contrast differs from picture to picture, and the sensor adds noise.
  *
  * Drawn front to back until no pixel lets light through, which gives the
  * model's stationary distribution exactly (Kendall & Thoennes 1999, "Perfect
@@ -15,6 +16,7 @@
 #include "data/leaves.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -24,6 +26,9 @@
 enum { SIZE = TARE_LEAVES_SIZE, TEXTURE = 256, SMALL = 4 };
 enum { CHECK = 4096, MOST_DISCS = 1 << 20 }; /* discs between two looks for rows that are done; a bound that is not met in practice */
 static const double R_MIN = 1.25, R_MAX = 160;
+static const float MID = 128, SPAN = 224; /* grey levels of discs */
+static const double FAINTEST = 1 / 32.0; /* the least contrast of a picture; the most is 1 */
+static const double SHARPEST = 0.3, SOFTEST = 0.8, QUIETEST = 0.25, NOISIEST = 1; /* sigmas of lens (pixels) and sensor (grey levels) */
 static const float CLOSED = 1.0f / 1024; /* a quarter of a grey level of the brightest disc behind */
 
 typedef struct canvas {
@@ -74,7 +79,7 @@ static disc draw_disc(tare_rng *rng) {
   uint64_t bits = tare_rng_u64(rng);
   d.texture_x = (int)(bits & 255);
   d.texture_y = (int)(bits >> 8 & 255);
-  d.grey = 16 + (float)(bits >> 16 & 0xffff) * (224 / 65536.0f);
+  d.grey = MID - SPAN / 2 + (float)(bits >> 16 & 0xffff) * (SPAN / 65536);
   d.contrast = (float)(bits >> 32 & 255) * (0.12f / 255);                     /* up to 2.4 grey levels */
   d.slope_x = ((float)(bits >> 40 & 255) / 127.5f - 1) * 10 / (float)r;       /* up to 10 from the centre to the edge */
   d.slope_y = ((float)(bits >> 48 & 255) / 127.5f - 1) * 10 / (float)r;
@@ -167,6 +172,32 @@ static void fill(canvas *c, tare_rng *rng) {
   }
 }
 
+/*
+ * [a 1-2a a] along the columns, then along the rows, edges repeated: the
+ * variance of these weights is 2a.
+ */
+static void soften(float *light, float a) {
+  float above[SIZE], here[SIZE];
+  memcpy(above, light, SIZE * sizeof *light);
+  for (int y = 0; y < SIZE; y++, light += SIZE) {
+    const float *below = y < SIZE - 1 ? light + SIZE : light;
+    for (int x = 0; x < SIZE; x++) {
+      float old = light[x];
+      here[x] = old + a * (above[x] - 2 * old + below[x]);
+      above[x] = old;
+    }
+    for (int x = 0; x < SIZE; x++) light[x] = here[x] + a * (here[x > 0 ? x - 1 : 0] - 2 * here[x] + here[x < SIZE - 1 ? x + 1 : x]);
+  }
+}
+
+/* The lens (`soften` twice: near a Gaussian), then the contrast, its logarithm uniform, about any grey level that leaves room. */
+static void expose(canvas *c, tare_rng *rng) {
+  float sigma = (float)tare_rng_range(rng, SHARPEST, SOFTEST), contrast = (float)pow(FAINTEST, tare_rng_unit(rng));
+  float grey = MID + (1 - contrast) * (float)tare_rng_range(rng, -SPAN / 2, SPAN / 2);
+  for (int times = 0; times < 2; times++) soften(c->light, sigma * sigma / 4);
+  for (int i = 0; i < SIZE * SIZE; i++) c->light[i] = grey + contrast * (c->light[i] - MID);
+}
+
 tare_status tare_leaves_image(uint64_t seed, uint64_t number, tare_picture *out, tare_error *error) {
   tare_rng rng;
   tare_noise noise;
@@ -176,9 +207,10 @@ tare_status tare_leaves_image(uint64_t seed, uint64_t number, tare_picture *out,
   if (!status) {
     tare_rng_init(&rng, seed, number);
     fill(c, &rng);
+    expose(c, &rng);
     uint8_t *pixels = out->pixels;
     for (int i = 0; i < SIZE * SIZE; i++) pixels[i] = (uint8_t)(int)fminf(fmaxf(c->light[i] + 0.5f, 0), 255);
-    tare_noise_init(&noise, tare_rng_range(&rng, 0.5, 1.5));
+    tare_noise_init(&noise, tare_rng_range(&rng, QUIETEST, NOISIEST));
     tare_noise_add(&noise, &rng, pixels, SIZE * SIZE, pixels);
   }
   tare_free(c);
