@@ -10,6 +10,13 @@
 #include "base/rng.h"
 #include "conv/candidate.h"
 
+/* First in a test whose subject is oneDNN or im2col. */
+#ifdef TARE_WITH_ONEDNN
+#define NEEDS_ONEDNN() ((void)0)
+#else
+#define NEEDS_ONEDNN() skip()
+#endif
+
 static inline size_t count_x(const tare_conv_problem *p) { return (size_t)p->batch * tare_conv_pixels(p) * p->channels; }
 static inline size_t count_y(const tare_conv_problem *p) { return (size_t)p->batch * tare_conv_output_pixels(p) * p->outputs; }
 

@@ -166,6 +166,7 @@ static tare_conv_problem parsed(const char *text) {
 
 static void bad_plans_are_refused(void **state) {
   (void)state;
+  NEEDS_ONEDNN();
   tare_conv_problem p = parsed("g2n1c2h9o2k3");
   tare_conv_plan *plan = NULL;
   tare_error error;
@@ -203,6 +204,7 @@ static int times_chosen(const char *reasons, const char *pass, const char *candi
 /* The candidate that the reasons mark as chosen is the one that the plan has. */
 static void plans_tell_their_choice(void **state) {
   (void)state;
+  NEEDS_ONEDNN();
   tare_conv_problem p = parsed("n8c1h48o8k7");
   tare_conv_plan *plan;
   assert_int_equal(tare_conv_plan_create(&p, &(tare_conv_options){.passes = TARE_FORWARD | TARE_BACKWARD_WEIGHTS}, &plan, NULL), TARE_OK);
@@ -258,8 +260,13 @@ static void partials_add_up(void **state) {
 }
 
 /* OpenMP's, which oneDNN may bring. */
+#ifdef TARE_WITH_ONEDNN
 extern int omp_get_max_threads(void);
 extern void omp_set_num_threads(int count);
+#else
+static int omp_get_max_threads(void) { return 3; }
+static void omp_set_num_threads(int count) { (void)count; }
+#endif
 
 static int threads_alive(void) {
   int count = 0;
@@ -339,6 +346,7 @@ static void threads_share_a_plan(void **state) {
 
 static void the_adapter_names_its_version(void **state) {
   (void)state;
+  NEEDS_ONEDNN();
   char version[32];
   tare_onednn_version(version, sizeof version);
   assert_memory_equal(version, "oneDNN ", 7);

@@ -169,6 +169,7 @@ static void key_of(const char *text, const tare_conv_options *options, char key[
 
 static void plans_follow_wisdom(void **state) {
   (void)state;
+  NEEDS_ONEDNN();
   static const char problem[] = "n2c2h9o3k3p1";
   char key[TARE_MOST_KEY];
   tare_wisdom *w = new_wisdom();
@@ -213,6 +214,7 @@ static void foreign_wisdom_is_not_used(void **state) {
 /* Choices that nobody can follow: the plan is as without wisdom. */
 static void nonsense_is_passed_over(void **state) {
   (void)state;
+  NEEDS_ONEDNN();
   static const char problem[] = "n2c2h9o3k3p1";
   static const char *const choices[] = {
     "", "7", "7:", ":fft", "x:fft", "7:nosuch", "1:reference", "1:reference 2:reference", "1:reference 1:reference 4:reference", "7:reference",
@@ -243,6 +245,7 @@ static int index_of(const char *name) {
 /* Costs are measured, whatever was expected: matrix products against plain loops, a gap of 30. */
 static void measuring_finds_the_fastest(void **state) {
   (void)state;
+  NEEDS_ONEDNN();
   tare_conv_options backward_weights = {.passes = TARE_BACKWARD_WEIGHTS};
   tare_conv_plan *plan = plan_of("n4c1h32o32k15p7", &backward_weights);
   tare_verdict verdicts[TARE_MOST_CANDIDATES] = {{0}};
