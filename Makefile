@@ -4,6 +4,7 @@
 #   make demo               the race on built-in images, about 3 minutes; writes demo/race.json
 #   make demo PHOTOS=DIR    the same on your photos
 #   make test               everything that CI checks
+#   make test-aarch64       the kernels and the convolution built for aarch64, under qemu-user (about 4 minutes)
 #   make bench              speed of the bases against the machine's peak
 #   make install PREFIX=... (after make), make clean
 PREFIX ?= /usr/local
@@ -32,6 +33,10 @@ test:
 	scripts/setup build photos test
 	scripts/test
 
+test-aarch64:
+	scripts/setup build test aarch64
+	scripts/cross-aarch64
+
 bench: all
 	ninja -C $(BUILD) bench/bench-basis
 	$(BUILD)/bench/bench-basis
@@ -42,4 +47,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-* demo
 
-.PHONY: all demo setup-demo test bench install clean
+.PHONY: all demo setup-demo test test-aarch64 bench install clean

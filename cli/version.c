@@ -12,6 +12,7 @@ static void print_onednn(void) {
   const version *(*get)(void) = NULL;
   *(void **)&get = symbol("dnnl_version");
   if (get) printf("oneDNN:    %d.%d.%d\n", get()->major, get()->minor, get()->patch);
+  else puts("no oneDNN");
 }
 
 static void print_text(const char *label, const char *name) {

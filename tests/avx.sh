@@ -11,6 +11,6 @@ if ! uses_avx "$1"/src/kernel/libkernel_avx2_f32.a.p/*.o; then echo 'not ok 1 - 
 # shellcheck disable=SC2046 # our object files have no spaces in their names
 set -- $(find "$1/src" -name '*.o' ! -path '*_avx*')
 if ! uses_avx "$@"; then echo "ok 1 - $# objects without AVX"; exit 0; fi
-echo 'not ok 1 - no AVX in'
+echo 'not ok 1 - AVX instructions in'
 for object in "$@"; do ! uses_avx "$object" || echo "# $object"; done
 exit 1

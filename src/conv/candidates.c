@@ -4,15 +4,8 @@
 
 #include "conv/candidate.h"
 
-const tare_candidate *const tare_candidates[] = {
-#ifdef TARE_WITH_ONEDNN
-  &tare_candidate_onednn,
-#endif
-  &tare_candidate_direct, &tare_candidate_fft,
-#ifdef TARE_WITH_ONEDNN
-  &tare_candidate_im2col, /* its products are oneDNN's */
-#endif
-  &tare_candidate_reference, NULL};
+const tare_candidate *const tare_candidates[] = {&tare_candidate_onednn, &tare_candidate_direct, &tare_candidate_fft,
+  &tare_candidate_im2col, &tare_candidate_reference, NULL};
 
 static size_t planes_of(int n) { return n > 0 ? (size_t)n : 1; } /* left 0: one */
 

@@ -63,6 +63,7 @@ static void judge(const tare_query *query, tare_verdict *verdict) {
   tare_pass pass = (tare_pass)query->passes;
   int plain = is_plain(p);
   const char *no = p->groups != 1                                ? "groups"
+                   : tare_onednn_lanes() == 0                    ? "its products are oneDNN's, and tare is built without oneDNN"
                    : plain                                       ? NULL
                    : pass == TARE_BACKWARD_DATA                  ? "backward data of filters larger than a pixel"
                    : row_of(p) > LONGEST                         ? "a row of patches would not fit the cache"

@@ -2,7 +2,7 @@
 /*
  * The only place that sees oneDNN (2.6 or 3.x). Convolutions of nhwc floats with zero
  * borders, and the single-precision matrix product. Everything runs in the
- * calling thread alone, no OpenMP thread is ever started; but for rivals.
+ * calling thread alone, no OpenMP thread is ever started; but for rivals. A build without oneDNN (option onednn) refuses everything: TARE_E_UNSUPPORTED.
  */
 #ifndef TARE_ONEDNN_H
 #define TARE_ONEDNN_H
@@ -52,9 +52,9 @@ enum { TARE_ONEDNN_SGEMM_CHAIN = 384 }; /* products that sgemm adds up before it
 /* C = alpha op(A) op(B) + beta C, row-major; op is transposed where trans is 'T', else 'N'. */
 tare_status tare_onednn_sgemm(char transa, char transb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
                               float beta, float *c, int ldc);
-/* Floats in one vector of the instruction set that oneDNN uses here (ONEDNN_MAX_CPU_ISA lowers it). */
+/* Floats in one vector of the instruction set that oneDNN uses here (ONEDNN_MAX_CPU_ISA lowers it); 0 where tare is built without oneDNN. */
 int tare_onednn_lanes(void);
-/* "oneDNN 2.6.3" into buffer. */
+/* "oneDNN 2.6.3" or "no oneDNN" into buffer. */
 void tare_onednn_version(char *buffer, size_t size);
 
 #endif

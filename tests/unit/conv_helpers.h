@@ -9,13 +9,12 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "conv/candidate.h"
+#include "onednn/onednn.h"
 
-/* First in a test whose subject is oneDNN or im2col. */
-#ifdef TARE_WITH_ONEDNN
-#define NEEDS_ONEDNN() ((void)0)
-#else
-#define NEEDS_ONEDNN() skip()
-#endif
+/* Whether the candidate can do anything: two of them cannot in a build without oneDNN. */
+static inline int is_built(const tare_candidate *how) {
+  return tare_onednn_lanes() || (how != &tare_candidate_onednn && how != &tare_candidate_im2col);
+}
 
 static inline size_t count_x(const tare_conv_problem *p) { return (size_t)p->batch * tare_conv_pixels(p) * p->channels; }
 static inline size_t count_y(const tare_conv_problem *p) { return (size_t)p->batch * tare_conv_output_pixels(p) * p->outputs; }

@@ -196,7 +196,7 @@ static void random_bright_images(void **state) {
     check_plan(&e, "fft", o, bias, i % 4 ? pool : NULL);
     example_free(&e);
   }
-  for (int j = 0; tare_candidates[j]; j++) assert_true(done[j] > 20);
+  for (int j = 0; tare_candidates[j]; j++) assert_true(!is_built(tare_candidates[j]) || done[j] > 20);
   tare_pool_free(pool);
 }
 

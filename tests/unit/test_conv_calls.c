@@ -205,7 +205,7 @@ static void check_many(uint64_t seed, int more, check *test, tare_conv_options o
   }
   for (int i = 1; i <= THREADS; i++) tare_pool_free(pools[i]);
   for (int i = 0; tare_candidates[i]; i++)
-    if (done[i + 1] < 5) fail_msg("%s was asked %d times only", tare_candidates[i]->name, done[i + 1]);
+    if (is_built(tare_candidates[i]) && done[i + 1] < 5) fail_msg("%s was asked %d times only", tare_candidates[i]->name, done[i + 1]);
 }
 
 /* nchw and nhwc. */
@@ -394,7 +394,7 @@ static void limits_hold_for_all_groups_together(void **state) {
       tare_conv_plan_free(plan);
     }
   }
-  assert_true(made > 300 && mixed > 0);
+  assert_true(made > 100 && mixed > 0);
 }
 
 /* Callers at once, each with its own arrays and pool. */

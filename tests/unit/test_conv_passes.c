@@ -76,7 +76,7 @@ static void random_problems_agree_with_the_formula(void **state) {
   }
   for (int i = 0; tare_candidates[i]; i++) { /* of 750: none declines without need */
     const tare_candidate *how = tare_candidates[i];
-    assert_true(accepted[i] > (how == &tare_candidate_onednn || how == &tare_candidate_im2col || how == &tare_candidate_reference ? 250 : 10));
+    if (is_built(how)) assert_true(accepted[i] > (how == &tare_candidate_onednn || how == &tare_candidate_im2col || how == &tare_candidate_reference ? 250 : 10));
   }
 }
 

@@ -19,13 +19,16 @@
 enum { GUARD = 64 };
 static const double two_pi = 6.283185307179586476925286766559;
 
-/* A width, a size and what it needs; frequency f is (rows[f], columns[f]) of the transform. */
+typedef struct turn { double cosine, sine; } turn;
+
+/* A width, a size and what it needs; turns[i] is i / size of a whole one; frequency f is (rows[f], columns[f]) of the transform. */
 typedef struct bench {
   const tare_tile_kernels *k;
   tare_tile *tile;
   int lanes, size, frequencies, *rows, *columns;
   size_t stride, imaginary, floats;
   float *spectrum, *scratch;
+  turn *turns;
   tare_rng rng;
 } bench;
 
@@ -73,6 +76,8 @@ static void start(bench *b, const tare_tile_kernels *k, int size, uint64_t seed)
   b->scratch = poisoned(tare_tile_scratch(b->tile, b->lanes));
   b->rows = tare_alloc(b->frequencies, sizeof(int));
   b->columns = tare_alloc(b->frequencies, sizeof(int));
+  b->turns = tare_alloc(size, sizeof *b->turns);
+  for (int i = 0; i < size; i++) b->turns[i] = (turn){cos(two_pi * i / size), sin(two_pi * i / size)};
   find_axis(b, 1, b->rows);
   find_axis(b, 0, b->columns);
 }
@@ -81,6 +86,7 @@ static void stop(bench *b) {
   tare_free(b->tile);
   tare_free(b->spectrum);
   tare_free(b->scratch);
+  tare_free(b->turns);
   tare_free(b->rows);
   tare_free(b->columns);
 }
@@ -168,10 +174,10 @@ static void direct(const bench *b, const box *x, int lane, int f, double *re, do
   *re = *im = 0;
   for (int r = 0; r < x->rows && lane < x->lanes; r++)
     for (int c = 0; c < x->columns; c++) {
-      int turn = ((x->row0 + r) * b->rows[f] + (x->column0 + c) * b->columns[f]) % b->size;
+      const turn *t = &b->turns[((x->row0 + r) * b->rows[f] + (x->column0 + c) * b->columns[f]) % b->size];
       double value = (double)pixel(x, r, c)[lane] - (x->mean ? (double)x->mean[lane] : 0);
-      *re += value * cos(two_pi * turn / b->size);
-      *im -= value * sin(two_pi * turn / b->size);
+      *re += value * t->cosine;
+      *im -= value * t->sine;
     }
 }
 
