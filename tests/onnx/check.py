@@ -95,6 +95,24 @@ def exact_zeros():
         check(f"{format} exact: outputs", off <= 1e-5, f"relative difference {off:.2g}")
 
 
+def accuracy(model):
+    import json
+    return 100 * json.loads(run("eval", model, "leaves", "--images", "150", "--json", "-", "-q"))["accuracy"]
+
+
+def int8_is_as_good():
+    """A trained network, its filters in int8: what it knows, and the outputs of the exported file."""
+    run("train", "leaves", "--steps", "400", "--net", "conv 8x7 sum=0 spectral; bn; relu; conv 16x3 /2; bn; relu; conv 32x3 /2; bn; relu; " + TAIL,
+        "--out", "f.safetensors", "-q")
+    run("round", "f.safetensors", "i.safetensors", "--format", "int8")
+    run("export", "i.safetensors", "i.onnx")
+    floats, integers = accuracy("f.safetensors"), accuracy("i.safetensors")
+    check("int8 knows what fp32 knows", floats > 50 and abs(floats - integers) <= 0.5, f"{integers:.2f} % of the test patches, fp32 {floats:.2f} %")
+    images = numpy.random.default_rng(3).integers(0, 256, (4, 1, 48, 48)).astype(numpy.float32)
+    off = difference(in_c("i.safetensors", images), infer("i.onnx", images))
+    check("int8 of a trained network: outputs", off <= 1e-5, f"relative difference {off:.2g}")
+
+
 def first_layer(path):
     """The graph up to its first Conv: the same weights and nodes, another output."""
     import onnx
@@ -114,6 +132,7 @@ def main():
         os.chdir(folder)
         same_outputs(images)
         exact_zeros()
+        int8_is_as_good()
         os.chdir("/")
     return failures > 0
 
