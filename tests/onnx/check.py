@@ -97,7 +97,7 @@ def exact_zeros():
 
 def accuracy(model):
     import json
-    return 100 * json.loads(run("eval", model, "leaves", "--images", "150", "--json", "-", "-q"))["accuracy"]
+    return 100 * json.loads(run("eval", model, "leaves", "--images", "300", "--json", "-", "-q"))["accuracy"]
 
 
 def int8_is_as_good():
