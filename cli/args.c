@@ -137,7 +137,7 @@ static int parse_position(const char *word, cli_args *args) {
 }
 
 int cli_parse(const cli_verb *verb, int argc, char **argv, cli_args *args) {
-  *args = (cli_args){.verb = verb};
+  *args = (cli_args){.verb = verb, .word_count = argc, .words = argv};
   int code = 0, options = 1;
   for (const cli_use *use = verb->uses; use->id != CLI_END && !code; use++)
     if (use->value) code = set_value(&cli_option_table[use->id], use->value, &args->value[use->id]);

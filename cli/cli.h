@@ -24,7 +24,7 @@ typedef enum cli_id {
   CLI_LIST, CLI_SET, CLI_PASSES, CLI_CANDIDATE, CLI_LAYOUT, CLI_LIMIT, CLI_OFFSET, CLI_ACCURATE, CLI_MEASURE, CLI_WISDOM, CLI_REFERENCE,
   CLI_ALONE, CLI_SECONDS, CLI_REASONS,
   CLI_TENSOR, CLI_WORST, CLI_FORMAT, CLI_GRADE, CLI_PIXELS, CLI_FOLD, CLI_RESPONSES, CLI_BANK,
-  CLI_BRIGHTNESS, CLI_PATCH, CLI_CHANNELS, CLI_IMAGES, CLI_SEED, CLI_THREADS, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_HELP,
+  CLI_REPORT, CLI_BRIGHTNESS, CLI_PATCH, CLI_CHANNELS, CLI_IMAGES, CLI_SEED, CLI_THREADS, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_HELP,
   CLI_OPTIONS
 } cli_id;
 
@@ -68,6 +68,8 @@ typedef struct cli_args {
   const char *position[CLI_POSITIONS];
   const char *rest[CLI_MOST_REST];
   int rest_count;
+  int word_count; /* the words after the verb, as they were given */
+  char **words;
 } cli_args;
 
 /* args.c: 0 on success, else the exit code, the reason printed. `argv` are the words after the verb. */
@@ -86,6 +88,8 @@ void cli_wrap(FILE *file, const char *text, int indent, int column, int width); 
 extern const cli_verb cli_verbs[];
 extern const size_t cli_verb_count;
 void cli_version(void);
+/* What a bug report and a report need to know of this machine and build, a pair at a time ("oneDNN", "2.6.0"). */
+void cli_facts(void (*put)(void *user, const char *name, const char *value), void *user);
 
 /*
  * say.c. Talk goes to stderr: `say` unless --quiet, `detail` only with --verbose.
@@ -123,6 +127,12 @@ struct json_t;
 int cli_output_json(const cli_args *args, struct json_t *json);
 struct json_t *cli_json_number(double value); /* null unless it is finite */
 int cli_to_stdout(const cli_args *args); /* 1 if --json - claims stdout: tables then go to stderr */
+
+/* report.c: one page of HTML that needs nothing else (doc/report.md). */
+/* Adds the command and the machine to `data`, whose reference it takes, and writes the page. 0 or the exit code. */
+int cli_report_write(const cli_args *args, struct json_t *data);
+/* report_race.c: the page's data from a race's JSON. */
+int cli_report_race(const cli_args *args, const char *race);
 
 /* table.c: aligned columns. */
 typedef struct cli_table cli_table;

@@ -56,6 +56,7 @@ static void fill(const cli_args *args, watcher *w, tare_race_options *options) {
   options->filters = (int)v[CLI_FILTERS].integer;
   options->timing_seconds = v[CLI_TIMING].number;
   options->tail = v[CLI_TAIL].text;
+  options->report = v[CLI_REPORT].given;
   options->progress = watch;
   options->user = w;
 }
@@ -157,11 +158,13 @@ static int report(const cli_args *args, const tare_race_result *result) {
     print_table(file, result, seeds);
     print_notes(file, result, seeds);
   }
-  if (!args->value[CLI_JSON].text) return 0;
+  const char *json = args->value[CLI_JSON].text;
+  if (!json && !args->value[CLI_REPORT].text) return 0;
   char *text;
   tare_error error;
   if (tare_race_json(result, &text, &error)) return cli_report(&error);
-  int code = cli_output_write(args->value[CLI_JSON].text, text);
+  int code = json ? cli_output_write(json, text) : 0;
+  if (!code && args->value[CLI_REPORT].text) code = cli_report_race(args, text);
   free(text);
   return code;
 }

@@ -15,7 +15,7 @@ static const cli_use race_uses[] = {
   {CLI_TUNING_SEEDS, "1", NULL}, {CLI_OPTIMIZER, "adam", NULL}, {CLI_LR, NULL, "the best of one grid for all, for each method"},
   {CLI_SCHEDULE, "constant", NULL}, {CLI_INIT, "method", NULL}, {CLI_NO_BN, NULL, NULL}, {CLI_FILTERS, "8", NULL},
   {CLI_TAIL, NULL, "conv 16x3 /2; bn; relu; conv 32x3 /2; bn; relu; gap; dense CLASSES"}, {CLI_BATCH, "32", NULL},
-  {CLI_TIMING, "10", NULL}, {CLI_BRIGHTNESS, "0.5", NULL}, SOURCE, COMMON,
+  {CLI_TIMING, "10", NULL}, {CLI_REPORT, NULL, NULL}, {CLI_BRIGHTNESS, "0.5", NULL}, SOURCE, COMMON,
 };
 static const cli_use train_uses[] = {
   {CLI_NET, NULL, "conv 16x7 sum=0 spectral; bn; relu; conv 32x3 /2; bn; relu; conv 64x3 /2; bn; relu; gap; dense CLASSES"},
@@ -62,7 +62,7 @@ const cli_verb cli_verbs[] = {
    "Trains the same network on the same batches by every method, each at its best learning rate out of one grid for all, and prints which wins. "
    "An image is in training or in test, never in both.",
    {"SRC"}, NULL, race_uses,
-   {"tare race leaves", "tare race photos:DIR --kernel 15 --seeds 8 --json race.json", "tare race mnist:DIR --brightness 2 --methods all"},
+   {"tare race leaves --report race.html", "tare race photos:DIR --kernel 15 --seeds 8 --json race.json", "tare race mnist:DIR --brightness 2 --methods all"},
    cmd_race_methods, cmd_race},
   {"basis", "Compare", "how well conditioned each basis of a rule is",
    "Prints the condition number of training by each basis, against the model of natural images or measured on a source.",

@@ -64,6 +64,7 @@ const cli_option cli_option_table[CLI_OPTIONS] = {
   [CLI_FOLD] = {"fold", 0, CLI_FLAG, NULL, 0, 0, "put batch norm into the filters before they are rounded (only where the rule's right side is 0)"},
   [CLI_RESPONSES] = {"responses", 0, CLI_TEXT, "FILE", 0, 0, "write a contact sheet of the responses (PNG): the middle of the image, grey is 0, each filter's own scale"},
   [CLI_BANK] = {"bank", 0, CLI_TEXT, "FILE", 0, 0, "write a contact sheet of the filters (PNG): grey is 0, each filter's own scale"},
+  [CLI_REPORT] = {"report", 0, CLI_TEXT, "FILE", 0, 0, "write a page with curves, filters and examples (HTML, needs no network)"},
   [CLI_BRIGHTNESS] = {"brightness", 0, CLI_NUMBER, "D", 0, 1000,
     "add one random number in [-D, D] to each image as it is drawn (a pixel is value / 256)"},
   [CLI_PATCH] = {"patch", 0, CLI_INTEGER, "N", 1, 4096, "rows and columns of a patch"},

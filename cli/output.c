@@ -13,7 +13,7 @@
 
 /* Options that name a file to write. The library writes the first ones, which must be plain files. */
 static const struct { cli_id id; int text; } outputs[] = {
-  {CLI_OUT, 0}, {CLI_CHECKPOINT, 0}, {CLI_PICTURE, 0}, {CLI_PREVIEW, 0}, {CLI_RESPONSES, 0}, {CLI_BANK, 0}, {CLI_LOG, 1}, {CLI_JSON, 1},
+  {CLI_OUT, 0}, {CLI_CHECKPOINT, 0}, {CLI_PICTURE, 0}, {CLI_PREVIEW, 0}, {CLI_RESPONSES, 0}, {CLI_BANK, 0}, {CLI_REPORT, 0}, {CLI_LOG, 1}, {CLI_JSON, 1},
 };
 enum { OUTPUTS = sizeof outputs / sizeof *outputs };
 

@@ -62,6 +62,7 @@ typedef struct tare_race_options {
   int filters;               /* 8 */
   const char *tail;          /* the network after the first convolution (and its bn; relu); NULL: the race's own */
   double timing_seconds;     /* for the interleaved timing at the end, about; 10 */
+  int report;                /* 1: the JSON also has what a report shows (doc/report.md): filters, examples, times of other filter sizes */
   int (*progress)(void *user, const tare_race_progress *progress); /* from any thread, one at a time; not 0 stops with TARE_E_STOPPED */
   void *user;
 } tare_race_options;

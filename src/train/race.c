@@ -72,10 +72,12 @@ static tare_status prepare(race_context *race, tare_race_result *result, tare_er
   const tare_race_options *o = race->options;
   tare_status status = keep_options(result, race, error);
   if (!status) status = check_rule(race, &result->constraint, error);
+  race->rule = result->constraint;
   race_shape shape = {o->kernel, o->filters, o->batch_norm, race->info.classes, result->constraint, o->tail};
   if (!status) status = tare_race_field(o->methods, &shape, &race->field, error);
   if (!status) status = tare_race_estimate(race, error);
   if (!status) status = tare_race_find_tests(race, error);
+  if (!status && o->report) status = tare_look_draw(race->source, o->seed, &race->examples, error);
   if (!status) status = tare_race_crew_create(race, &race->crew, error);
   return status;
 }
@@ -139,6 +141,7 @@ static tare_status time_and_score(race_context *race, tare_race_result *result, 
   if (!status) status = tare_race_time(race, times, error);
   if (!status) status = tare_race_score(&score, result->rows, error);
   memcpy(result->levels, score.levels, sizeof score.levels);
+  if (!status && race->options->report) status = tare_race_time_sizes(race, &result->sizes, error);
   tare_free(times);
   return status;
 }
@@ -159,6 +162,7 @@ tare_status tare_race(const tare_source *source, const tare_race_options *option
   tare_race_crew_free(race.crew);
   result->field = race.field;
   result->tests = race.tests;
+  result->examples = race.examples;
   if (status) tare_race_free(result);
   else *out = result;
   return status;
@@ -170,6 +174,8 @@ void tare_race_free(tare_race_result *result) {
   tare_race_tuning_free(&result->tuning);
   tare_race_field_free(&result->field);
   tare_free(result->tests.image);
+  tare_look_examples_free(&result->examples);
+  tare_free(result->sizes.layer_ms);
   tare_free(result->tuning_seeds);
   tare_free(result->runs);
   tare_free(result->rows);

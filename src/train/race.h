@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <tare/race.h>
+#include "train/look.h"
 #include "train/train.h"
 
 enum { RACE_WINDOW = 25, RACE_LEVELS = 5 };
@@ -43,6 +44,7 @@ typedef struct race_task {
   double mean_loss;  /* NAN when diverged */
   uint8_t *correct;  /* one a test patch; NULL when tuning or diverged */
   double residual_max, penalty_residual; /* NAN where they do not apply */
+  look_seen *look;   /* for a report; else NULL */
 } race_task;
 
 void tare_race_tasks_free(race_task *tasks, size_t count);
@@ -104,6 +106,8 @@ typedef struct race_context {
   const tare_race_options *options;
   race_field field;
   race_tests tests;
+  const char *rule;       /* canonical */
+  look_examples examples; /* for a report */
   struct race_crew *crew;
 } race_context;
 
@@ -143,6 +147,13 @@ tare_status tare_race_estimate(race_context *race, tare_error *error);
 /* times: one an entry. */
 tare_status tare_race_time(const race_context *race, race_times *times, tare_error *error);
 
+/* race_sizes.c: the first layer at other filter sizes, for a report */
+enum { RACE_SIZES = 5 };
+typedef struct race_sizes { int kernel[RACE_SIZES], count; double *layer_ms; } race_sizes; /* entries x count; NAN: no such filter */
+tare_status tare_race_time_sizes(const race_context *race, race_sizes *sizes, tare_error *error); /* free layer_ms after failure too */
+/* race_time.c: each entry's head alone, forward and backward weights. */
+tare_status tare_race_time_layers(const race_context *race, const race_field *field, double seconds, double *layer_ms, tare_error *error);
+
 /* race_json.c takes the result apart. */
 struct tare_race_result {
   char *data, *constraint, *optimizer, *schedule; /* constraint: canonical */
@@ -151,6 +162,8 @@ struct tare_race_result {
   size_t classes, train_images;
   race_field field;
   race_tests tests;
+  look_examples examples;
+  race_sizes sizes;
   race_tuning tuning;
   uint64_t *tuning_seeds;
   race_task *tasks;

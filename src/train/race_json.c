@@ -127,6 +127,26 @@ static json_t *tuning_json(const tare_race_result *result) {
   return json;
 }
 
+/* What a report shows beyond the table: doc/report.md. */
+static void add_report(const tare_race_result *result, json_t *json) {
+  json_t *looks = json_array(), *sizes = json_object(), *kernels = json_array(), *times = json_object();
+  for (size_t i = 0; i < result->task_count; i++) {
+    if (!result->tasks[i].look) continue;
+    json_t *seen = tare_look_to_json(result->tasks[i].look, &result->examples);
+    json_object_set_new(seen, "method", text(result->runs[i].method));
+    json_array_append_new(looks, seen);
+  }
+  size_t count = (size_t)result->sizes.count;
+  for (size_t s = 0; s < count; s++) json_array_append_new(kernels, json_integer(result->sizes.kernel[s]));
+  for (size_t e = 0; e < result->field.count; e++)
+    json_object_set_new(times, result->field.entries[e].name, numbers(result->sizes.layer_ms + e * count, count));
+  json_object_set_new(sizes, "kernel", kernels);
+  json_object_set_new(sizes, "layer_ms", times);
+  json_object_set_new(json, "sizes", sizes);
+  json_object_set_new(json, "examples", tare_look_examples_to_json(&result->examples));
+  json_object_set_new(json, "looks", looks);
+}
+
 static json_t *result_json(const tare_race_result *result) {
   json_t *json = json_object(), *runs = json_array(), *summary = json_array();
   json_object_set_new(json, "data", text(result->data));
@@ -146,6 +166,7 @@ static json_t *result_json(const tare_race_result *result) {
   json_object_set_new(json, "test_patches", json_integer((json_int_t)result->tests.patches));
   json_object_set_new(json, "options", options_json(result));
   json_object_set_new(json, "tuning", tuning_json(result));
+  if (result->options.report) add_report(result, json);
   json_object_set_new(json, "version", text(tare_version()));
   json_object_set_new(json, "cpu", text(tare_cpu_level()));
   return json;

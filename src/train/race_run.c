@@ -76,6 +76,12 @@ static tare_status measure_rule(tare_net *net, race_task *task, int penalty, tar
   return status;
 }
 
+/* For a report: the network of the first seed. */
+static tare_status look_at(const race_context *race, tare_net *net, race_task *task, tare_error *error) {
+  task->look = tare_alloc(1, sizeof *task->look);
+  return task->look ? tare_look_at(net, &race->examples, task->look, error) : tare_fail_memory(error, sizeof *task->look, "a report");
+}
+
 static tare_status examine(const race_context *race, tare_net *net, race_feed *f, race_task *task, tare_error *error) {
   const race_entry *entry = &race->field.entries[task->entry];
   task->correct = tare_alloc(race->tests.patches, 1);
@@ -85,6 +91,7 @@ static tare_status examine(const race_context *race, tare_net *net, race_feed *f
                                      task->correct, error);
   if (!status && !isfinite(result.loss)) return tare_fail(error, TARE_E_DIVERGED, "a test loss that is not finite");
   if (!status && *entry->rule) status = measure_rule(net, task, entry->penalty, error);
+  if (!status && race->options->report && task->seed == race->options->seed) status = look_at(race, net, task, error);
   return status;
 }
 
@@ -93,6 +100,9 @@ static void mark_diverged(race_task *task) {
   tare_free(task->correct);
   task->loss = NULL;
   task->correct = NULL;
+  if (task->look) tare_look_free(task->look);
+  tare_free(task->look);
+  task->look = NULL;
   task->diverged = 1;
   task->mean_loss = task->residual_max = task->penalty_residual = NAN;
 }

@@ -23,7 +23,7 @@ static double now(void) {
 /* A network of one method, ready to take steps on one batch again and again: the whole one (trainer) or its head (doutput). */
 typedef struct lane { tare_net *net; tare_trainer *trainer; float *doutput; double best, rounds[MAX_ROUNDS]; } lane;
 
-typedef struct clock_work { const race_context *race; race_feed feed; lane *lanes; size_t count; } clock_work;
+typedef struct clock_work { const race_context *race; const race_field *field; race_feed feed; lane *lanes; size_t count; } clock_work;
 
 static tare_status same_batch(void *user, uint64_t index, tare_batch *batch, tare_error *error) {
   (void)index;
@@ -94,10 +94,10 @@ static tare_status open_layer(clock_work *work, const race_entry *entry, lane *l
   return TARE_OK;
 }
 
-static tare_status open_work(const race_context *race, clock_work *work, tare_error *error) {
+static tare_status open_work(const race_context *race, const race_field *field, clock_work *work, tare_error *error) {
   tare_batch batch;
-  *work = (clock_work){.race = race, .count = race->field.count, .lanes = tare_alloc(race->field.count, sizeof *work->lanes)};
-  if (!work->lanes) return tare_fail_memory(error, race->field.count * sizeof *work->lanes, "the timing of a race");
+  *work = (clock_work){.race = race, .field = field, .count = field->count, .lanes = tare_alloc(field->count, sizeof *work->lanes)};
+  if (!work->lanes) return tare_fail_memory(error, field->count * sizeof *work->lanes, "the timing of a race");
   tare_status status = tare_race_feed_create(race, race->options->seed, &work->feed, error);
   return status ? status : tare_race_train_batch(&work->feed, 0, &batch, error);
 }
@@ -128,7 +128,7 @@ static double median(double *values, int count) {
 static tare_status time_steps(clock_work *work, double seconds, race_times *times, tare_error *error) {
   int rounds;
   tare_status status = TARE_OK;
-  for (size_t i = 0; i < work->count && !status; i++) status = open_step(work, &work->race->field.entries[i], &work->lanes[i], error);
+  for (size_t i = 0; i < work->count && !status; i++) status = open_step(work, &work->field->entries[i], &work->lanes[i], error);
   if (!status) status = time_lanes(work, seconds, &rounds, error);
   for (size_t i = 0; i < work->count; i++) {
     if (!status) times[i].step_ms = 1000 * work->lanes[i].best;
@@ -138,13 +138,13 @@ static tare_status time_steps(clock_work *work, double seconds, race_times *time
   return status;
 }
 
-static tare_status time_layers(clock_work *work, double seconds, race_times *times, tare_error *error) {
+static tare_status time_layers(clock_work *work, double seconds, double *layer_ms, tare_error *error) {
   int rounds;
   tare_status status = TARE_OK;
-  for (size_t i = 0; i < work->count && !status; i++) status = open_layer(work, &work->race->field.entries[i], &work->lanes[i], error);
+  for (size_t i = 0; i < work->count && !status; i++) status = open_layer(work, &work->field->entries[i], &work->lanes[i], error);
   if (!status) status = time_lanes(work, seconds, &rounds, error);
   for (size_t i = 0; i < work->count; i++) {
-    if (!status) times[i].layer_ms = 1000 * work->lanes[i].best;
+    if (!status) layer_ms[i] = 1000 * work->lanes[i].best;
     close_lane(&work->lanes[i]);
   }
   return status;
@@ -152,10 +152,21 @@ static tare_status time_layers(clock_work *work, double seconds, race_times *tim
 
 tare_status tare_race_time(const race_context *race, race_times *times, tare_error *error) {
   clock_work work;
-  double seconds = race->options->timing_seconds;
-  tare_status status = open_work(race, &work, error);
+  double seconds = race->options->timing_seconds, *layer_ms = tare_alloc(race->field.count, sizeof *layer_ms);
+  tare_status status = open_work(race, &race->field, &work, error);
+  if (!status && !layer_ms) status = tare_fail_memory(error, race->field.count * sizeof *layer_ms, "the timing of a race");
   if (!status) status = time_steps(&work, 0.7 * seconds, times, error);
-  if (!status) status = time_layers(&work, 0.3 * seconds, times, error);
+  if (!status) status = time_layers(&work, 0.3 * seconds, layer_ms, error);
+  for (size_t i = 0; i < race->field.count && !status; i++) times[i].layer_ms = layer_ms[i];
+  close_work(&work);
+  tare_free(layer_ms);
+  return status;
+}
+
+tare_status tare_race_time_layers(const race_context *race, const race_field *field, double seconds, double *layer_ms, tare_error *error) {
+  clock_work work;
+  tare_status status = open_work(race, field, &work, error);
+  if (!status) status = time_layers(&work, seconds, layer_ms, error);
   close_work(&work);
   return status;
 }
@@ -174,7 +185,7 @@ static tare_status estimate_one(clock_work *work, race_entry *entry, tare_error 
 
 tare_status tare_race_estimate(race_context *race, tare_error *error) {
   clock_work work;
-  tare_status status = open_work(race, &work, error);
+  tare_status status = open_work(race, &race->field, &work, error);
   for (size_t i = 0; i < race->field.count && !status; i++) {
     status = estimate_one(&work, &race->field.entries[i], error);
     if (status) status = tare_fail_prefix(error, status, "method %s", race->field.entries[i].name);

@@ -128,6 +128,8 @@ void tare_race_tasks_free(race_task *tasks, size_t count) {
   for (size_t i = 0; tasks && i < count; i++) {
     tare_free(tasks[i].loss);
     tare_free(tasks[i].correct);
+    if (tasks[i].look) tare_look_free(tasks[i].look);
+    tare_free(tasks[i].look);
   }
   tare_free(tasks);
 }

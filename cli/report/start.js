@@ -1,0 +1,2 @@
+'use strict';
+({race: () => racePage(data.race), train: () => trainPage(data.run)})[data.kind]();
