@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The two commands of the README, `make demo` and `make test`, do their whole set-up on a fresh Debian machine.
 #   make                    build
-#   make demo               the race on built-in images, about 3 minutes; writes demo/race.json
+#   make demo               the race on built-in images, about 3 minutes; writes demo/race.html and demo/race.json
 #   make demo PHOTOS=DIR    the same on your photos
 #   make test               everything that CI checks
 #   make test-aarch64       the kernels and the convolution built for aarch64, under qemu-user (about 4 minutes)
@@ -22,8 +22,8 @@ $(BUILD)/build.ninja:
 demo: setup-demo
 	$(MAKE) --no-print-directory all
 	mkdir -p demo
-	$(BUILD)/cli/tare race $(if $(PHOTOS),'photos:$(PHOTOS)',leaves) $(RACE) --json demo/race.json
-	@echo 'The curves are in demo/race.json.'
+	$(BUILD)/cli/tare race $(if $(PHOTOS),'photos:$(PHOTOS)',leaves) $(RACE) --report demo/race.html --json demo/race.json
+	@echo "Open $(CURDIR)/demo/race.html in a browser: curves, filters, examples. The numbers are in demo/race.json."
 
 setup-demo:
 	scripts/setup build $(if $(PHOTOS),photos)

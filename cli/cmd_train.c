@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tare train: checks everything that can be wrong, trains, writes the model, reads it back and tests it. */
-#include "cli.h"
+#include "train_watch.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tare/look.h>
 #include <tare/round.h>
-#include <tare/train.h>
 #include <unistd.h>
 
 /* The race's network, twice as wide; %d: classes. */
@@ -22,10 +21,7 @@ typedef struct training {
   tare_source_batches *batches;
   char *checkpoint;
   int own_checkpoint;       /* 1: nobody named it, so it goes when the model is there */
-  uint64_t steps, per_epoch;
-  FILE *log;
-  double loss, accuracy;    /* summed over this epoch's steps */
-  uint64_t summed;
+  cli_watch watch;
   tare_train_result result;
 } training;
 
@@ -73,8 +69,9 @@ static int plan(training *t) {
   if (tare_source_batches_create(t->source, TARE_TRAIN, (uint64_t)v[CLI_SEED].integer, (int)v[CLI_BATCH].integer, &t->batches, &error))
     return cli_report(&error);
   uint64_t epochs = v[CLI_EPOCHS].given ? (uint64_t)v[CLI_EPOCHS].integer : DEFAULT_EPOCHS;
-  t->per_epoch = tare_source_batches_count(t->batches);
-  t->steps = v[CLI_STEPS].given ? (uint64_t)v[CLI_STEPS].integer : epochs * t->per_epoch;
+  uint64_t per_epoch = tare_source_batches_count(t->batches);
+  uint64_t steps = v[CLI_STEPS].given ? (uint64_t)v[CLI_STEPS].integer : epochs * per_epoch;
+  t->watch = (cli_watch){.args = t->args, .net = t->net, .steps = steps, .per_epoch = per_epoch, .batch = (int)v[CLI_BATCH].integer};
   t->own_checkpoint = !v[CLI_CHECKPOINT].text;
   const char *path = t->own_checkpoint ? v[CLI_OUT].text : v[CLI_CHECKPOINT].text;
   size_t size = strlen(path) + 16;
@@ -82,41 +79,6 @@ static int plan(training *t) {
   if (!t->checkpoint) return cli_fail(TARE_E_MEMORY, "out of memory for a file name");
   snprintf(t->checkpoint, size, "%s%s", path, t->own_checkpoint ? ".checkpoint" : "");
   return 0;
-}
-
-static int open_log(training *t) {
-  const char *path = text(t, CLI_LOG);
-  if (!path) return 0;
-  t->log = strcmp(path, "-") == 0 ? stdout : fopen(path, t->args->value[CLI_RESUME].given ? "a" : "w");
-  return t->log ? 0 : cli_fail(TARE_E_IO, "%s: cannot be written", path);
-}
-
-static void log_step(training *t, const tare_progress *p) {
-  fprintf(t->log, "{\"step\": %llu, \"loss\": %.9g, \"penalty\": %.9g, \"accuracy\": %.9g, \"lr\": %.9g, \"seconds\": %.3f}\n",
-          (unsigned long long)p->step, p->loss, p->penalty, p->accuracy, p->lr, p->seconds);
-}
-
-static void end_epoch(training *t, const tare_progress *p) {
-  uint64_t epoch = (p->step + t->per_epoch - 1) / t->per_epoch, epochs = (t->steps + t->per_epoch - 1) / t->per_epoch;
-  char time[32];
-  cli_duration(time, sizeof time, p->seconds);
-  cli_say("epoch %llu of %llu: training loss %.4f, accuracy %.2f %%, %s", (unsigned long long)epoch, (unsigned long long)epochs,
-          t->loss / (double)t->summed, t->accuracy / (double)t->summed * 100, time);
-  t->loss = t->accuracy = 0;
-  t->summed = 0;
-}
-
-static int watch(void *user, const tare_progress *p) {
-  training *t = user;
-  t->loss += p->loss;
-  t->accuracy += p->accuracy;
-  t->summed++;
-  if (t->log) log_step(t, p);
-  if (p->step % t->per_epoch == 0 || p->step == t->steps) end_epoch(t, p);
-  double left = p->seconds / (double)(p->step - p->first) * (double)(p->steps - p->step);
-  cli_progress_draw((double)p->step / (double)p->steps, left, "step %llu of %llu, loss %.4f", (unsigned long long)p->step,
-                    (unsigned long long)p->steps, t->summed ? t->loss / (double)t->summed : p->loss);
-  return cli_interrupted();
 }
 
 /*
@@ -141,12 +103,12 @@ static int train(training *t) {
   options.lr = v[CLI_LR].given ? v[CLI_LR].number : default_lr(t);
   options.weight_decay = v[CLI_WEIGHT_DECAY].number;
   options.schedule = v[CLI_SCHEDULE].text;
-  options.steps = t->steps;
+  options.steps = t->watch.steps;
   options.checkpoint = t->checkpoint;
-  options.checkpoint_every = v[CLI_CHECKPOINT_EVERY].given ? (uint64_t)v[CLI_CHECKPOINT_EVERY].integer : t->per_epoch;
+  options.checkpoint_every = v[CLI_CHECKPOINT_EVERY].given ? (uint64_t)v[CLI_CHECKPOINT_EVERY].integer : t->watch.per_epoch;
   options.resume = v[CLI_RESUME].given;
-  options.progress = watch;
-  options.user = t;
+  options.progress = cli_watch_step;
+  options.user = &t->watch;
   cli_catch_interrupt();
   tare_status status = tare_train(t->net, tare_source_batch, t->batches, &options, &t->result, &error);
   cli_progress_clear();
@@ -202,6 +164,22 @@ static json_t *as_json(const training *t, const cli_score *score, json_t *rules)
                    (json_int_t)score->images, "patches", (json_int_t)score->patches, "rules", rules);
 }
 
+/* What only a report shows. */
+static int report(const training *t, tare_net *net, json_t *run) {
+  char *look;
+  tare_error error;
+  const cli_value *v = t->args->value;
+  if (tare_look_json(net, t->source, (uint64_t)v[CLI_SEED].integer, &look, &error)) return json_decref(run), cli_report(&error);
+  json_t *more = json_pack("{s:s, s:i, s:s, s:I, s:f, s:i}", "data", t->info.spec, "batch", t->watch.batch, "optimizer", text(t, CLI_OPTIMIZER),
+                           "seed", v[CLI_SEED].integer, "brightness", v[CLI_BRIGHTNESS].number, "window",
+                           (int)((t->watch.steps + CLI_POINTS - 1) / CLI_POINTS));
+  json_object_update(run, more);
+  json_decref(more);
+  int code = cli_report_train(t->args, &t->watch.curve, run, look);
+  free(look);
+  return code;
+}
+
 static int test(training *t) {
   tare_model *model;
   tare_error error;
@@ -212,17 +190,19 @@ static int test(training *t) {
   int code = cli_score_net(tare_model_net(model), t->source, (uint64_t)t->args->value[CLI_SEED].integer, &score);
   if (!code && file) cli_score_print(file, &score);
   if (!code) code = read_back_rules(model, file, rules);
+  json_t *json = code ? NULL : as_json(t, &score, rules);
+  if (!code && text(t, CLI_REPORT)) code = report(t, tare_model_net(model), json_deep_copy(json));
   tare_model_free(model);
-  if (code) return json_decref(rules), code;
-  return cli_output_json(t->args, as_json(t, &score, rules));
+  if (code) return json_decref(json ? json : rules), code;
+  return cli_output_json(t->args, json);
 }
 
 static int run(training *t) {
   int code = create_net(t);
-  if (code || (code = plan(t)) || (code = open_log(t))) return code;
+  if (code || (code = plan(t)) || (code = cli_watch_open(&t->watch))) return code;
   tell_rules(t);
-  cli_say("%s: %llu steps of %d images, %llu an epoch; checkpoint %s", tare_net_line(t->net), (unsigned long long)t->steps,
-          (int)t->args->value[CLI_BATCH].integer, (unsigned long long)t->per_epoch, t->checkpoint);
+  cli_say("%s: %llu steps of %d images, %llu an epoch; checkpoint %s", tare_net_line(t->net), (unsigned long long)t->watch.steps,
+          t->watch.batch, (unsigned long long)t->watch.per_epoch, t->checkpoint);
   if (t->args->value[CLI_RESUME].given)
     cli_say(access(t->checkpoint, F_OK) ? "no checkpoint %s: starting afresh" : "going on from %s", t->checkpoint);
   if ((code = train(t)) || (code = save(t))) return code;
@@ -238,7 +218,8 @@ int cmd_train(const cli_args *args) {
   if (code) return code;
   tare_source_get_info(t.source, &t.info);
   code = run(&t);
-  if (t.log && t.log != stdout && fclose(t.log) && !code) code = cli_fail(TARE_E_IO, "%s: cannot be written", text(&t, CLI_LOG));
+  int closed = cli_watch_close(&t.watch);
+  if (!code) code = closed;
   free(t.checkpoint);
   tare_source_batches_free(t.batches);
   tare_net_free(t.net);

@@ -14,7 +14,7 @@ static const char *onednn_version(void) {
   static char text[48];
   const version *(*get)(void) = NULL;
   *(void **)&get = symbol("dnnl_version");
-  if (!get) return "none: this build has none";
+  if (!get) return "no oneDNN";
   snprintf(text, sizeof text, "%d.%d.%d", get()->major, get()->minor, get()->patch);
   return text;
 }

@@ -26,7 +26,7 @@ const missing = '–';
 const isNumber = value => typeof value === 'number' && Number.isFinite(value);
 const fixed = (value, digits) => isNumber(value) ? value.toFixed(digits) : missing;
 const percent = (value, digits = 1) => isNumber(value) ? (value * 100).toFixed(digits) + ' %' : missing;
-const short = value => isNumber(value) ? String(+value.toPrecision(3)) : missing;
+const short = value => isNumber(value) ? String(+value.toPrecision(2)) : missing;
 /* An exact residual: 0 is said in full, all else as a power of ten. */
 const residual = value => !isNumber(value) ? missing : value === 0 ? '0' : value.toExponential(1);
 const list = words => words.length < 2 ? words.join('') : words.slice(0, -1).join(', ') + ' and ' + words[words.length - 1];

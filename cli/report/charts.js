@@ -31,17 +31,22 @@ function chart(label, config, colours, low = false) {
   config.options = {responsive: true, maintainAspectRatio: false, ...config.options};
   config.options.plugins = {tooltip: {}, ...config.options.plugins};
   let made = null, at = -1;
-  painted(() => {
-    dress(made ? made.options : config.options);
+  const refresh = () => {
+    dress(config.options);
     if (!made) return;
+    made.options = config.options;
     colours(made);
     made.update('none');
-  });
+  };
+  painted(refresh);
   /* Chart.js measures its box, which must stand in the page by then. */
   const begin = () => {
     made = new Chart(canvas, config);
-    colours(made);
-    made.update('none');
+    refresh();
+  };
+  const setType = (name, type) => {
+    config.options.scales[name].type = type;
+    refresh();
   };
   function show(index) {
     const shown = made.data.datasets.map((set, datasetIndex) => ({datasetIndex, index})).filter(({datasetIndex}) =>
@@ -68,7 +73,7 @@ function chart(label, config, colours, low = false) {
     show(at < 0 ? (move > 0 && event.key !== 'End' ? 0 : points - 1) : Math.min(points - 1, Math.max(0, at + move)));
   });
   canvas.addEventListener('blur', () => { if (at >= 0) hide(); });
-  return {box, begin, get made() { return made; }};
+  return {box, begin, setType, get made() { return made; }};
 }
 
 /* On paper charts are as wide as the column there. */

@@ -8,12 +8,15 @@ function rgbOf(name) {
 }
 const mix = (from, to, part) => from.map((value, i) => Math.round(value + (to[i] - value) * part));
 
-/* A small picture, a pixel a value: colourOf(i) gives red, green, blue. */
+/* A small picture: colourOf(i) gives red, green, blue of value i. Each value is a square of pixels, or a printer would blur it. */
 function picture(width, height, colourOf) {
-  const canvas = element('canvas', {width, height, 'aria-hidden': 'true'}), context = canvas.getContext('2d');
+  const zoom = Math.ceil(96 / Math.max(width, height)), canvas = element('canvas', {width: width * zoom, height: height * zoom, 'aria-hidden': 'true'});
+  const context = canvas.getContext('2d');
   painted(() => {
-    const image = context.createImageData(width, height), pixel = colourOf();
-    for (let i = 0; i < width * height; i++) image.data.set([...pixel(i), 255], 4 * i);
+    const image = context.createImageData(width * zoom, height * zoom), pixel = colourOf();
+    const colours = Array.from({length: width * height}, (_, i) => [...pixel(i), 255]);
+    for (let y = 0, at = 0; y < height * zoom; y++)
+      for (let x = 0; x < width * zoom; x++, at += 4) image.data.set(colours[Math.floor(y / zoom) * width + Math.floor(x / zoom)], at);
     context.putImageData(image, 0, 0);
   });
   return canvas;
@@ -44,9 +47,9 @@ function responsePicture(values, rows, columns) {
 }
 
 /* The filters of one network: a row of taps, a row of responses. */
-function bank(title, look) {
-  const tiles = element('div', {class: 'tiles'}), notes = [];
-  const most = 8, shape = look.filters ? look.filters.shape : look.response.shape, filters = Math.min(shape[0], most);
+function bank(title, look, most) {
+  const tiles = element('div', {class: 'tiles'}), notes = [], shape = look.filters ? look.filters.shape : look.response.shape, filters = Math.min(shape[0], most);
+  tiles.style.setProperty('--tiles', filters);
   if (look.filters) {
     const [, channels, height, width] = shape, values = floatsOf(look.filters.values), each = height * width;
     for (let f = 0; f < filters; f++) tiles.append(tapsPicture(values.subarray(f * channels * each, f * channels * each + each), width, height));
@@ -56,7 +59,7 @@ function bank(title, look) {
     const [, rows, columns] = look.response.shape, values = floatsOf(look.response.values), each = rows * columns;
     for (let f = 0; f < filters; f++) tiles.append(responsePicture(values.subarray(f * each, (f + 1) * each), rows, columns));
     const brightness = Math.max(...Array.from({length: look.response.shape[0]}, (_, f) => values[f * each] / (peakOf(values.subarray(f * each, (f + 1) * each)) || 1)));
-    notes.push(`passes ${brightness < 1e-5 ? 'no' : (brightness * 100).toPrecision(2) + ' % of'} brightness`);
+    notes.push(`passes ${brightness < 1e-5 ? 'no' : short(brightness * 100) + ' % of'} brightness`);
   }
   const note = notes.join('; ');
   return element('figure', {class: 'bank', 'aria-label': `${title}: ${note}`},
@@ -69,7 +72,7 @@ function filterSection(looks, words) {
   section('filters', 'The filters that were learned',
     element('p', {class: 'quiet'}, words, ' Above, the taps: blue is positive, orange negative, each filter on its own scale. Below, what the filter answers to waves of each frequency, ' +
       'from an even area in the middle to the finest stripes at the edge; the darker (on a dark page: the lighter) the stronger.'),
-    element('div', {class: 'banks'}, ...shown.map(look => bank(look.title, look))));
+    element('div', {class: 'banks'}, ...shown.map(look => bank(look.title, look, shown.length > 1 ? 8 : 16))));
 }
 
 function examplePicture(examples, index) {
@@ -87,7 +90,7 @@ function exampleSection(examples, looks, words) {
     answers.forEach((answer, i) => {
       const right = look.says[i] === examples.labels[i];
       answer.className = right ? 'right' : 'wrong';
-      answer.textContent = `${right ? '✓' : '✗'} ${examples.classes[look.says[i]]} ${Math.round(look.sure[i] * 100)} %`;
+      answer.textContent = `${right ? '✓' : '✗'} ${examples.classes[look.says[i]]} ${Math.round(look.sure[i] * 100)}\u00a0%`;
     });
     const right = look.says.filter((said, i) => said === examples.labels[i]).length;
     score.textContent = `${right} of these ${look.says.length} are right.`;

@@ -49,7 +49,7 @@ function curveTable(methods) {
     ...picks.map(i => element('td', {}, fixed(data.curves[method].mean[i], 3)))));
   return element('details', {}, element('summary', {}, 'The curves as numbers'),
     element('div', {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'The curves as numbers'},
-      element('table', {}, element('thead', {}, head), element('tbody', {}, ...rows))));
+      element('table', {'aria-label': 'The curves as numbers'}, element('thead', {}, head), element('tbody', {}, ...rows))));
 }
 
 function curveSection(race, shown, changes) {
@@ -83,7 +83,7 @@ function curveSection(race, shown, changes) {
     wanted.forEach(method => shown.add(method));
     changes.forEach(change => change());
   }}, text);
-  const log = checkbox('logarithmic scale', false, on => { curves.made.options.scales.y = axis('training loss', {type: on ? 'logarithmic' : 'linear'}); dress(curves.made.options); apply(); });
+  const log = checkbox('logarithmic scale', false, on => curves.setType('y', on ? 'logarithmic' : 'linear'));
   const band = checkbox('spread over seeds', bands, on => { bands = on; apply(); });
   const first = [...shown];
   section('curves', 'Loss while training',
@@ -106,17 +106,17 @@ function raceTable(race) {
     {title: 'method', value: row => row.method, label: row => cell(paintedSwatch(row.method), row.method)},
     {title: 'mean loss', help: 'over the whole training', value: row => row.mean_loss, label: row => row.diverged && !isNumber(row.mean_loss) ? 'diverged' : cell(...sd(row.mean_loss, row.mean_loss_spread))},
     {title: 'last loss', help: 'of the last steps', value: row => row.final_loss, label: row => cell(...sd(row.final_loss, row.final_loss_spread))},
-    {title: 'accuracy', help: 'on test images, with the 95 % interval', value: row => row.test_accuracy,
-      label: row => cell(percent(row.test_accuracy), element('small', {}, isNumber(row.accuracy_low) ? ` ${fixed(row.accuracy_low * 100, 0)}–${fixed(row.accuracy_high * 100, 0)}` : ''))},
-    {title: 'steps to reference', help: 'to the difference layer’s last loss', value: row => row.steps_to_reference, label: row => row.steps_to_reference ?? 'never'},
+    {title: 'accuracy, %', help: 'on test images, with the 95 % interval', value: row => row.test_accuracy,
+      label: row => cell(isNumber(row.test_accuracy) ? fixed(row.test_accuracy * 100, 1) : missing, element('small', {}, isNumber(row.accuracy_low) ? ` ${fixed(row.accuracy_low * 100, 0)}–${fixed(row.accuracy_high * 100, 0)}` : ''))},
+    {title: 'steps to ref', help: 'to the difference layer’s last loss', value: row => row.steps_to_reference, label: row => row.steps_to_reference ?? 'never'},
     {title: 'fewer', help: 'the difference layer’s steps over these', value: faster, label: row => faster(row) ? `${faster(row).toFixed(1)}×` : missing},
     {title: 'seconds', help: 'to the difference layer’s last loss', value: row => row.seconds_to_reference, label: row => fixed(row.seconds_to_reference, 1)},
     {title: 'step, ms', help: 'one training step on one thread', value: row => row.step_ms, label: row => fixed(row.step_ms, 2)},
     {title: 'residual', help: 'the largest exact |A w − b| in the weights that would be written', value: row => row.residual_max, label: row => residual(row.residual_max)},
-    {title: 'rate', help: 'learning rate, the best of those tried', value: row => row.lr, label: row => short(row.lr) + (row.lr_at_edge ? '*' : '')},
+    {title: 'rate', help: 'learning rate, the best of those tried', value: row => row.lr, label: row => isNumber(row.lr) ? String(+row.lr.toPrecision(3)) : missing + (row.lr_at_edge ? '*' : '')},
     {title: 'wins', help: 'seeds with a lower mean loss than the difference layer', value: row => row.pairs ? row.wins / row.pairs : null, label: row => row.pairs ? `${row.wins}/${row.pairs}` : missing},
   ];
-  const notes = [`“Steps to reference” are steps to the difference layer’s last loss${reference ? ', ' + fixed(reference.final_loss, 3) : ''}.`];
+  const notes = [`“Steps to ref”: steps to the difference layer’s last loss${reference ? ', ' + fixed(reference.final_loss, 3) : ''}.`];
   if (race.summary.some(row => row.lr_at_edge)) notes.push('* the best rate lies at an end of those tried.');
   if (race.test_images < 30) notes.push(`Accuracy on ${plural(race.test_images, 'test image')} is indicative.`);
   section('table', 'The table', element('p', {class: 'quiet'}, 'A click on a heading sorts. ' + notes.join(' ')),
@@ -142,11 +142,11 @@ function timeSection(race, shown, changes) {
     type: 'line', data: {datasets: sized.map(method => ({method, label: method, parsing: false, borderWidth: 2, borderDash: dash(method, methods), pointRadius: 3,
       spanGaps: true, data: kernel.map((x, i) => ({x, y: isNumber(layer_ms[method][i]) ? layer_ms[method][i] : null}))}))},
     options: {interaction: {mode: 'index', intersect: false},
-      scales: {x: axis('filter size K', {type: 'linear', grid: {display: false}, afterBuildTicks: scale => { scale.ticks = kernel.map(value => ({value})); }}),
+      scales: {x: axis('filter size K', {type: 'linear', min: kernel[0], max: kernel[kernel.length - 1], grid: {display: false}, afterBuildTicks: scale => { scale.ticks = kernel.map(value => ({value})); }}),
         y: axis('ms for the layer', {type: 'logarithmic'})},
       plugins: {tooltip: {itemSort: (a, b) => a.parsed.y - b.parsed.y, callbacks: {title: items => items.length ? `${items[0].parsed.x}×${items[0].parsed.x}` : '',
         label: item => ` ${item.dataset.method}  ${item.parsed.y.toFixed(2)} ms`}}}},
-  }, made => made.data.datasets.forEach(set => { set.borderColor = set.backgroundColor = colour(set.method); }));
+  }, made => made.data.datasets.forEach(set => { set.borderColor = set.backgroundColor = set.pointBackgroundColor = colour(set.method); }));
   section('time', 'What a step costs', element('p', {class: 'quiet'}, words),
     element('div', {class: 'columns'},
       element('figure', {class: 'card'}, element('figcaption', {}, 'A step of each method; the strong part is the constrained layer'), bars.box),
@@ -168,7 +168,7 @@ function residualSection(race) {
   section('exact', 'Does the rule hold?',
     element('p', {}, exact.length ? `In the weights as they would be written, ${race.constraint} holds exactly, to the last bit, for ${list(exact.map(row => row.method))}: ` +
       'the residual, computed as a rational number, is 0.' : 'In none of these weights does the rule hold exactly.'),
-    broken.length ? element('div', {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Rules that do not hold'}, element('table', {},
+    broken.length ? element('div', {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Rules that do not hold'}, element('table', {'aria-label': 'Rules that do not hold'},
       element('thead', {}, element('tr', {}, element('th', {scope: 'col'}, 'does not hold it'), element('th', {scope: 'col'}, 'largest |A w − b|'), element('th', {scope: 'col'}, 'mean |A w − b|'))),
       element('tbody', {}, ...broken.map(row => element('tr', {}, element('th', {scope: 'row'}, row.method), element('td', {}, residual(row.residual_max)),
         element('td', {}, isNumber(row.penalty_residual) ? short(row.penalty_residual) : missing)))))) : null);
@@ -189,7 +189,7 @@ function racePage(race) {
   residualSection(race);
   filterSection(looks, `Of the run with seed ${race.options.seed}.`);
   exampleSection(race.examples, looks, `Test patches, as the network sees them, each with its own random brightness; what the network of seed ${race.options.seed} takes them for, and how sure it is.`);
-  const tuned = race.tuning ? `rates ${race.tuning.rates.map(short).join(', ')} on seed${race.tuning.seeds.length > 1 ? 's' : ''} ${race.tuning.seeds.join(', ')}` : 'not tuned';
+  const tuned = race.tuning ? `rates ${race.tuning.rates.map(String).join(', ')} on seed${race.tuning.seeds.length > 1 ? 's' : ''} ${race.tuning.seeds.join(', ')}` : 'not tuned';
   reproduceSection([['seeds', `${race.options.seed} to ${race.options.seed + race.options.seeds - 1}`], ['tuning', tuned], ['start', race.options.init],
     ['network', race.options.networks[methods[0]]]], 'The same command gives the same numbers, but for the times, with any number of threads.');
 }

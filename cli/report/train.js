@@ -10,27 +10,32 @@ function trainHead(run) {
   page.append(element('ul', {class: 'facts'}, ...facts.map(([name, value]) => element('li', {}, name + ' ', element('b', {}, String(value))))));
 }
 
-/* One line over the steps, in the page's accent. */
-function lineChart(label, title, values, format) {
+/* The mean over so many points before each. */
+const trailing = (values, window) => values.map((_, i) => {
+  const part = values.slice(Math.max(0, i - window + 1), i + 1);
+  return part.reduce((sum, value) => sum + value, 0) / part.length;
+});
+
+/* One line over the steps, in the page's accent; with a `window` its trailing mean, and the values themselves pale behind it. */
+function lineChart(label, title, values, format, window = 1) {
+  const line = (shown, more) => ({label: title, parsing: false, pointRadius: 0, data: data.steps.map((x, i) => ({x, y: shown[i]})), ...more});
+  const sets = [line(trailing(values, window), {pointHoverRadius: 4, borderWidth: 2})];
+  if (window > 1) sets.push(line(values, {pointHoverRadius: 0, borderWidth: 1, quiet: true}));
   const made = chart(`${label}: from ${format(values[0])} to ${format(values[values.length - 1])}. The arrow keys move through the steps.`, {
-    type: 'line', data: {datasets: [{label: title, parsing: false, pointRadius: 0, pointHoverRadius: 4, borderWidth: 2, data: data.steps.map((x, i) => ({x, y: values[i]}))}]},
+    type: 'line', data: {datasets: sets},
     options: {interaction: {mode: 'index', intersect: false},
-      scales: {x: axis('training step', {type: 'linear', min: data.steps[0], max: data.steps[data.steps.length - 1], grid: {display: false}}), y: axis(title)},
-      plugins: {tooltip: {callbacks: {title: items => items.length ? `step ${items[0].parsed.x}` : '', label: item => ` ${format(item.parsed.y)}`}}}},
-  }, chartMade => chartMade.data.datasets.forEach(set => { set.borderColor = set.backgroundColor = set.pointHoverBackgroundColor = styleOf('--accent'); }), true);
+      scales: {x: axis('training step', {type: 'linear', min: data.steps[0], max: data.steps[data.steps.length - 1], grid: {display: false}}), y: axis(title, {ticks: {callback: value => format(value)}})},
+      plugins: {tooltip: {filter: item => !item.dataset.quiet, callbacks: {title: items => items.length ? `step ${items[0].parsed.x}` : '', label: item => ` ${format(item.parsed.y)}`}}}},
+  }, chartMade => chartMade.data.datasets.forEach(set => { set.borderColor = set.backgroundColor = set.pointHoverBackgroundColor = styleOf(set.quiet ? '--rule' : '--accent'); }), true);
   return made;
 }
 
 function trainCurves(run) {
-  const loss = lineChart('Training loss by step', 'training loss', data.loss, value => fixed(value, 3));
-  const accuracy = lineChart('Training accuracy by step', 'accuracy while training', data.accuracy, value => percent(value));
+  const window = 12, loss = lineChart('Training loss by step', 'training loss', data.loss, value => fixed(value, 2), window);
+  const accuracy = lineChart('Training accuracy by step', 'accuracy while training', data.accuracy, value => percent(value, 0), window);
   const rate = lineChart('Learning rate by step', 'learning rate', data.lr, value => short(value));
-  const log = checkbox('logarithmic scale of the loss', false, on => {
-    loss.made.options.scales.y = axis('training loss', {type: on ? 'logarithmic' : 'linear'});
-    dress(loss.made.options);
-    loss.made.update('none');
-  });
-  section('curves', 'While training', element('p', {class: 'quiet'}, `Each point is the mean of ${plural(run.window, 'step')}.`),
+  const log = checkbox('logarithmic scale of the loss', false, on => loss.setType('y', on ? 'logarithmic' : 'linear'));
+  section('curves', 'While training', element('p', {class: 'quiet'}, `Means over ${window * run.window} steps; pale behind them ${run.window > 1 ? `means over ${run.window}` : 'every step'}.`),
     element('figure', {class: 'card'}, loss.box), element('div', {class: 'controls'}, log.label),
     element('div', {class: 'columns'}, element('figure', {class: 'card'}, accuracy.box), element('figure', {class: 'card'}, rate.box)));
   [loss, accuracy, rate].forEach(one => one.begin());

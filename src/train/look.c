@@ -33,17 +33,17 @@ void tare_look_examples_free(look_examples *e) {
 }
 
 /* A few test patches as the source gives them, and which image each is of. */
-typedef struct drawn { float *images; int32_t *labels, *ids, *taken; int each; } drawn;
+typedef struct drawn { float *images; int32_t *labels, *ids, *taken; int each, alike; } drawn;
 
-/* Examples of a class are of different images; those of a class stay in the order they came in. */
+/* Examples of a class are of different images, as far as there are so many. */
 static void take(look_examples *e, drawn *d, int i) {
   int32_t label = d->labels[i];
-  int have = 0;
+  int have = 0, alike = 0;
   for (int k = 0; k < e->count; k++) {
     have += e->labels[k] == label;
-    if (e->labels[k] == label && d->taken[k] == d->ids[i]) return;
+    alike += e->labels[k] == label && d->taken[k] == d->ids[i];
   }
-  if (have >= d->each || e->count == MOST_EXAMPLES) return;
+  if (have >= d->each || alike >= d->alike || e->count == MOST_EXAMPLES) return;
   memcpy(e->images + (size_t)e->count * image_size(e), d->images + (size_t)i * image_size(e), image_size(e) * sizeof *e->images);
   d->taken[e->count] = d->ids[i];
   e->labels[e->count++] = label;
@@ -56,7 +56,8 @@ tare_status tare_look_draw(const tare_source *source, uint64_t seed, look_exampl
   if (status) return status;
   int each = MOST_EXAMPLES / info.classes < EACH ? MOST_EXAMPLES / info.classes : EACH;
   drawn d = {tare_alloc(DRAWN * image_size(e), sizeof(float)), tare_alloc(DRAWN, sizeof(int32_t)), tare_alloc(DRAWN, sizeof(int32_t)),
-             tare_alloc(MOST_EXAMPLES, sizeof(int32_t)), each ? each : 1};
+             tare_alloc(MOST_EXAMPLES, sizeof(int32_t)), each ? each : 1, EACH};
+  if (info.images[TARE_TEST] > 0) d.alike = (int)((EACH + info.images[TARE_TEST] - 1) / info.images[TARE_TEST]);
   if (!d.images || !d.labels || !d.ids || !d.taken) status = tare_fail_memory(error, DRAWN * image_size(e) * sizeof(float), "examples");
   size_t patches = info.patches[TARE_TEST];
   int wanted = d.each * info.classes < MOST_EXAMPLES ? d.each * info.classes : MOST_EXAMPLES;

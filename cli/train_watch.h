@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is told of a training while it runs: the bar, --log, the curves of --report, --tensorboard. */
+#ifndef TARE_CLI_TRAIN_WATCH_H
+#define TARE_CLI_TRAIN_WATCH_H
+
+#include <jansson.h>
+#include <tare/train.h>
+
+#include "cli.h"
+
+enum { CLI_POINTS = 300 }; /* points of a curve in a report */
+
+/* Means over stretches of steps, as many as a report has points. */
+typedef struct cli_curve { struct { double loss, accuracy, lr; uint64_t count, last; } point[CLI_POINTS]; } cli_curve;
+
+typedef struct cli_watch {
+  const cli_args *args;
+  tare_net *net;
+  uint64_t steps, per_epoch;
+  int batch;
+  FILE *log;
+  double loss, accuracy;  /* summed over this epoch's steps */
+  uint64_t summed;
+  cli_curve curve;
+} cli_watch;
+
+/* `watch` has args, net, steps, per_epoch and batch. Opens what the options name. 0 or the exit code; close it after failure too. */
+int cli_watch_open(cli_watch *watch);
+int cli_watch_step(void *watch, const tare_progress *progress); /* as tare_train's progress */
+int cli_watch_close(cli_watch *watch);
+
+/* report_train.c: the page of a training. `run` is its JSON, `look` what tare_look_json gave; takes the reference of `run`. */
+int cli_report_train(const cli_args *args, const cli_curve *curve, json_t *run, const char *look);
+
+#endif
