@@ -42,7 +42,7 @@ class Grid:
         parts: disjoint sets of variables with one sum each; variables after them are free.
         variables: how many.
         constants: ``"take"`` (the tap that gives each variable), ``"spread"`` (the variable of each tap; fixed taps come after them), ``"sign"``
-            (taps x 1), ``"fixed"`` (values of fixed taps, x 1).
+            (taps x 1), ``"fixed"`` (values of fixed taps, x 1), ``"numbers"`` (0, 1, ... of the largest part, x 1).
         coarsest: no step may be over 2^coarsest, or a right-hand side would fall between steps.
     """
 
@@ -64,11 +64,11 @@ class Grid:
         step = self._step(ops, w, dtype)
         x = ops.take(w, constants["take"]) / step
         q = ops.cast(ops.round(x), word)
-        pieces, end = [], 0
+        numbers, pieces, end = ops.cast(constants["numbers"], word), [], 0
         for part in self.parts:
             end = part.first + part.count
             right = ops.cast(ops.round(part.total / step), word) if part.total else 0
-            pieces.append(_mended(ops, x[part.first:end], q[part.first:end], right, part, dtype in NARROW))
+            pieces.append(_mended(ops, x[part.first:end], q[part.first:end], right, part, numbers if dtype not in NARROW else None))
         if end < self.variables:
             pieces.append(q[end:])
         values = [ops.cast(piece, ops.name(w)) * step for piece in pieces]
@@ -81,33 +81,31 @@ class Grid:
         name = ops.name(w)
         word, exponent = _WORDS[name]
         largest = ops.largest(ops.abs(w))
-        power = ops.view(ops.view(largest, word) & np.array(exponent, word), name)
-        one = np.array(1, name)
-        step = ops.maximum(power * (one * 2.0 ** (1 - BITS[dtype])), one * 2.0 ** FINEST[dtype])
-        return ops.minimum(step, one * 2.0**self.coarsest)
+        power = ops.view(ops.view(largest, word) & exponent, name)
+        return ops.clip(power * 2.0 ** (1 - BITS[dtype]), 2.0 ** FINEST[dtype], 2.0**self.coarsest)
 
 
-def _mended(ops, x, q, right, part: Part, narrow: bool):
+def _mended(ops, x, q, right, part: Part, numbers):
     """Integers q near x whose sum is `right`. Sums are modulo the word's size: what is left over is small."""
     if part.single in (0, part.count):
-        return _spread(ops, x, q, ops.total(q) - right, part.count, narrow)
+        return _spread(ops, x, q, ops.total(q) - right, part.count, numbers)
     one, two = q[:part.single], q[part.single:]
     excess = ops.total(one) + 2 * ops.total(two) - right
     odd = excess & 1
     odd = ops.where(ops.cast(q[:1], ops.name(x)) > x[:1], odd, -odd)  # the first that counts once goes back to its other neighbour: the rest is even
     one = ops.join([one[:1] - odd, one[1:]]) if part.single > 1 else one - odd
-    return ops.join([one, _spread(ops, x[part.single:], two, (excess - odd) >> 1, part.count - part.single, narrow)])
+    return ops.join([one, _spread(ops, x[part.single:], two, (excess - odd) >> 1, part.count - part.single, numbers)])
 
 
-def _spread(ops, x, q, excess, count: int, narrow: bool):
+def _spread(ops, x, q, excess, count: int, numbers):
     """q less `excess` in all: as evenly as can be, and one more for those that were rounded up most (largest remainders; on a fine grid, where it does not
     matter, for the first). Where x itself obeys, only such change as had been rounded the other way: none passes the format's largest integer."""
     word = ops.name(q)
     each = excess // count
     rest = excess - each * count
-    if narrow:
+    if numbers is None:
         rank = ops.order(ops.order(ops.cast(q, ops.name(x)) - x))  # the last was rounded up most
         more = ops.cast(rank, word) >= count - rest
     else:
-        more = np.arange(count, dtype=word)[:, None] < rest
+        more = numbers[:count] < rest
     return q - each - ops.cast(more, word)

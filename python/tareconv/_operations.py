@@ -12,7 +12,7 @@ class NumPy:
     def __init__(self, xp=np, stop=lambda x: x, view=lambda x, dtype: x.view(dtype)):
         self.xp, self.stop, self.view = xp, stop, view
         self.matmul, self.round, self.abs, self.where = xp.matmul, xp.round, xp.abs, xp.where
-        self.maximum, self.minimum = xp.maximum, xp.minimum
+        self.clip, self.reshape, self.permute = xp.clip, xp.reshape, xp.transpose
 
     def name(self, x) -> str:
         """The name of x's type."""
@@ -58,7 +58,7 @@ class Torch:
 
         self.torch = torch
         self.matmul, self.round, self.abs, self.where = torch.matmul, torch.round, torch.abs, torch.where
-        self.maximum, self.minimum = torch.maximum, torch.minimum
+        self.clip, self.reshape, self.permute = torch.clamp, torch.reshape, torch.permute
 
     def name(self, x) -> str:
         return str(x.dtype).removeprefix("torch.")
@@ -96,7 +96,7 @@ class Keras:
 
         self.ops = ops
         self.matmul, self.round, self.abs, self.where, self.cast = ops.matmul, ops.round, ops.abs, ops.where, ops.cast
-        self.maximum, self.minimum, self.stop = ops.maximum, ops.minimum, ops.stop_gradient
+        self.clip, self.stop, self.reshape, self.permute = ops.clip, ops.stop_gradient, ops.reshape, ops.transpose
 
     def name(self, x) -> str:
         from keras import backend

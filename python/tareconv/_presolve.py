@@ -99,7 +99,9 @@ def _grid(taps: int, fixed, tie, found) -> Grid:
     sign = np.array([tie[tap][1] if tap in tie else 1 for tap in range(taps)], np.float64)[:, None]
     rights = [Fraction(part.total) for part in parts] + values
     coarsest = min([_COARSEST] + [_power(right) for right in rights if right])
-    constants = {"take": np.array(order, np.int32), "spread": spread, "sign": sign, "fixed": np.array([float(v) for v in values])[:, None]}
+    numbers = np.arange(max([part.count for part in parts], default=0), dtype=np.int32)[:, None]
+    constants = {"numbers": numbers, "take": np.array(order, np.int32), "spread": spread, "sign": sign,
+                 "fixed": np.array([float(v) for v in values])[:, None]}
     return Grid(tuple(parts), len(order), constants, coarsest)
 
 
