@@ -94,7 +94,7 @@ def _mended(ops, x, q, right, part: Part, numbers):
     odd = excess & 1
     odd = ops.where(ops.cast(q[:1], ops.name(x)) > x[:1], odd, -odd)  # the first that counts once goes back to its other neighbour: the rest is even
     one = ops.join([one[:1] - odd, one[1:]]) if part.single > 1 else one - odd
-    return ops.join([one, _spread(ops, x[part.single:], two, (excess - odd) >> 1, part.count - part.single, numbers)])
+    return ops.join([one, _spread(ops, x[part.single:], two, (excess - odd) // 2, part.count - part.single, numbers)])
 
 
 def _spread(ops, x, q, excess, count: int, numbers):

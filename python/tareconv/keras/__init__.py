@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from . import constraints, initializers, regularizers
+from ._convert import constrain, release
 from ._layers import (
     Conv1D,
     Conv1DTranspose,
@@ -21,4 +23,4 @@ from ._layers import (
 )
 
 __all__ = ["Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "DepthwiseConv1D", "DepthwiseConv2D",
-           "SeparableConv1D", "SeparableConv2D"]
+           "SeparableConv1D", "SeparableConv2D", "constrain", "constraints", "initializers", "regularizers", "release"]
