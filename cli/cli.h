@@ -24,7 +24,7 @@ typedef enum cli_id {
   CLI_LIST, CLI_SET, CLI_PASSES, CLI_CANDIDATE, CLI_LAYOUT, CLI_LIMIT, CLI_OFFSET, CLI_ACCURATE, CLI_MEASURE, CLI_WISDOM, CLI_REFERENCE,
   CLI_ALONE, CLI_SECONDS, CLI_REASONS,
   CLI_TENSOR, CLI_WORST, CLI_FORMAT, CLI_GRADE, CLI_PIXELS, CLI_FOLD, CLI_RESPONSES, CLI_BANK,
-  CLI_REPORT, CLI_BRIGHTNESS, CLI_PATCH, CLI_CHANNELS, CLI_IMAGES, CLI_SEED, CLI_THREADS, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_HELP,
+  CLI_REPORT, CLI_TENSORBOARD, CLI_BRIGHTNESS, CLI_PATCH, CLI_CHANNELS, CLI_IMAGES, CLI_SEED, CLI_THREADS, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_HELP,
   CLI_OPTIONS
 } cli_id;
 
@@ -153,6 +153,11 @@ struct tare_net;
 typedef struct cli_score { double accuracy, low, high, loss; size_t images, patches; } cli_score;
 int cli_score_net(struct tare_net *net, const struct tare_source *source, uint64_t seed, cli_score *score);
 void cli_score_print(FILE *file, const cli_score *score);
+
+/* sheet.c: `count` squares of rows x columns values as a picture of grey tiles (at most 1024). Free the pixels after failure too. */
+typedef struct cli_sheet { unsigned char *pixels; int width, height; } cli_sheet;
+int cli_sheet_draw(const float *values, int count, int rows, int columns, int zoom, cli_sheet *sheet);
+int cli_sheet_write(const char *path, const float *values, int count, int rows, int columns, int zoom);
 
 /* picture.c: draws the basis that --basis names where --picture says. */
 struct tare_constraint;

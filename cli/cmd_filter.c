@@ -9,7 +9,7 @@
 #include <tare/image.h>
 #include <tare/train.h>
 
-enum { TILE = TARE_TIFF_TILE, MOST_SHEET = 256, GAP = 2 };
+enum { TILE = TARE_TIFF_TILE };
 
 typedef struct filter {
   const cli_args *args;
@@ -159,32 +159,11 @@ static int run_tiles(filter *f, tare_tiff *tiff, tare_error *error) {
   return status ? cli_report(error) : 0;
 }
 
-/* A sheet of `count` squares of `side` x `side` values: grey is 0, each square's largest magnitude black or white. */
-static int write_sheet(const char *path, const float *values, int count, int rows, int columns, int zoom) {
-  int shown = count < MOST_SHEET ? count : MOST_SHEET, across = (int)ceil(sqrt(shown)), down = (shown + across - 1) / across;
-  int cell[2] = {rows * zoom + GAP, columns * zoom + GAP}, width = across * cell[1] + GAP, height = down * cell[0] + GAP;
-  unsigned char *pixels = calloc((size_t)width * (size_t)height, 1);
-  tare_error error;
-  if (!pixels) return no_memory();
-  for (int k = 0; k < shown; k++) {
-    const float *square = values + (size_t)k * (size_t)rows * (size_t)columns;
-    float peak = 0;
-    for (int i = 0; i < rows * columns; i++) peak = fmaxf(peak, fabsf(square[i]));
-    for (int y = 0; y < rows * zoom; y++)
-      for (int x = 0; x < columns * zoom; x++)
-        pixels[(size_t)(k / across * cell[0] + GAP + y) * (size_t)width + (size_t)(k % across * cell[1] + GAP + x)] =
-          (unsigned char)lrintf(127.5f + (peak > 0 ? 127.5f * square[y / zoom * columns + x / zoom] / peak : 0));
-  }
-  tare_status status = tare_png_write(path, pixels, width, height, 1, &error);
-  free(pixels);
-  return status ? cli_report(&error) : 0;
-}
-
 static int write_sheets(filter *f) {
   const char *responses = f->args->value[CLI_RESPONSES].text, *bank = f->args->value[CLI_BANK].text;
   int rows = f->layer.kernel[0], columns = f->layer.kernel[1], slices = f->layer.outputs * (f->layer.channels / f->layer.groups);
-  int code = responses ? write_sheet(responses, f->sheet, f->layer.outputs, f->side, f->side, 1) : 0;
-  return code || !bank ? code : write_sheet(bank, f->weights, slices, rows, columns, rows > columns ? 64 / rows + 1 : 64 / columns + 1);
+  int code = responses ? cli_sheet_write(responses, f->sheet, f->layer.outputs, f->side, f->side, 1) : 0;
+  return code || !bank ? code : cli_sheet_write(bank, f->weights, slices, rows, columns, rows > columns ? 64 / rows + 1 : 64 / columns + 1);
 }
 
 static int make_sheet(filter *f) {

@@ -112,6 +112,7 @@ static int train(training *t) {
   cli_catch_interrupt();
   tare_status status = tare_train(t->net, tare_source_batch, t->batches, &options, &t->result, &error);
   cli_progress_clear();
+  if (t->watch.failed) return t->watch.failed;
   if (status == TARE_E_STOPPED)
     return cli_fail(status, "stopped; the same command with --resume goes on from %s", t->checkpoint);
   return status ? cli_report(&error) : 0;
@@ -188,6 +189,7 @@ static int test(training *t) {
   if (tare_model_load(text(t, CLI_OUT), (int)t->args->value[CLI_BATCH].integer, cli_threads(t->args), &model, &error)) return cli_report(&error);
   json_t *rules = json_array();
   int code = cli_score_net(tare_model_net(model), t->source, (uint64_t)t->args->value[CLI_SEED].integer, &score);
+  if (!code) code = cli_board_test(&t->watch, &score);
   if (!code && file) cli_score_print(file, &score);
   if (!code) code = read_back_rules(model, file, rules);
   json_t *json = code ? NULL : as_json(t, &score, rules);

@@ -65,6 +65,7 @@ const cli_option cli_option_table[CLI_OPTIONS] = {
   [CLI_RESPONSES] = {"responses", 0, CLI_TEXT, "FILE", 0, 0, "write a contact sheet of the responses (PNG): the middle of the image, grey is 0, each filter's own scale"},
   [CLI_BANK] = {"bank", 0, CLI_TEXT, "FILE", 0, 0, "write a contact sheet of the filters (PNG): grey is 0, each filter's own scale"},
   [CLI_REPORT] = {"report", 0, CLI_TEXT, "FILE", 0, 0, "write a page with curves, filters and examples (HTML, needs no network)"},
+  [CLI_TENSORBOARD] = {"tensorboard", 0, CLI_TEXT, "DIR", 0, 0, "write what TensorBoard shows into this folder: losses, filters, histograms of coefficients"},
   [CLI_BRIGHTNESS] = {"brightness", 0, CLI_NUMBER, "D", 0, 1000,
     "add one random number in [-D, D] to each image as it is drawn (a pixel is value / 256)"},
   [CLI_PATCH] = {"patch", 0, CLI_INTEGER, "N", 1, 4096, "rows and columns of a patch"},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The progress bar: one line on stderr, only on a terminal, without colour, at most ten times a second. And Ctrl-C. */
+/* The progress bar: one line on stderr, only on a terminal, at most ten times a second. And Ctrl-C. */
 #include "cli.h"
 
 #include <signal.h>
@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int drawn;        /* columns that the bar takes now */
+static int drawn;        /* 1 while it stands there */
 static double last_time; /* when it was drawn */
 
 int cli_terminal_width(FILE *file) {
@@ -34,36 +34,74 @@ void cli_duration(char *text, size_t size, double seconds) {
   else snprintf(text, size, "%ld:%02ld h", s / 3600, s / 60 % 60);
 }
 
+/* What draws the bar: characters of a UTF-8 terminal with a colour (https://no-color.org turns it off), else plain ones. */
+typedef struct look { const char *done, *rest, *colour, *pale, *plain; } look;
+
+static int is_utf8(void) {
+  static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"}; /* the first that is set counts */
+  for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+    const char *value = getenv(variables[i]);
+    if (value && *value) return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
+  }
+  return 0;
+}
+
+static look choose_look(void) {
+  const char *no_color = getenv("NO_COLOR");
+  int colour = !(no_color && *no_color), utf8 = is_utf8();
+  return (look){utf8 ? "\u2501" : "#", utf8 ? (colour ? "\u2501" : "\u2500") : ".", colour ? "\033[36m" : "", colour ? "\033[2m" : "", colour ? "\033[0m" : ""};
+}
+
+static void draw_bar(double fraction, int columns) {
+  look l = choose_look();
+  int done = (int)(fraction * columns);
+  fprintf(stderr, "\r%s", l.colour);
+  for (int i = 0; i < columns; i++) fprintf(stderr, "%s%s", i == done ? l.pale : "", i < done ? l.done : l.rest);
+  fputs(l.plain, stderr);
+}
+
+/* Parts of the text, joined by ", ", are left out from the end until it fits. */
+static void fit(char *text, int columns) {
+  while ((int)strlen(text) > columns) {
+    char *last = NULL;
+    for (char *next = strstr(text, ", "); next; next = strstr(next + 1, ", ")) last = next;
+    if (!last) last = text + (columns > 0 ? columns : 0);
+    *last = 0;
+  }
+}
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
 void cli_progress_draw(double fraction, double seconds_left, const char *format, ...) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  double time = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+  double time = now();
   if (!cli_progress_shown() || (drawn && time - last_time < 0.1)) return;
   last_time = time;
-  enum { BAR = 24 };
-  char doing[200], left[40] = "", line[320], bar[BAR + 1] = "";
+  char text[320], left[32];
+  int width = cli_terminal_width(stderr) - 1, columns = width / 4 < 24 ? width / 4 : 24;
+  fraction = fraction >= 0 && fraction <= 1 ? fraction : fraction > 1; /* NaN is 0 */
+  int length = snprintf(text, sizeof text, " %3d %%, ", (int)(fraction * 100));
+  if (seconds_left > 0) {
+    cli_duration(left, sizeof left, seconds_left);
+    length += snprintf(text + length, sizeof text - (size_t)length, "%s left, ", left);
+  }
   va_list args;
   va_start(args, format);
-  vsnprintf(doing, sizeof doing, format, args);
+  vsnprintf(text + length, sizeof text - (size_t)length, format, args);
   va_end(args);
-  fraction = fraction >= 0 && fraction <= 1 ? fraction : fraction > 1; /* NaN is 0 */
-  for (int i = 0; i < BAR; i++) bar[i] = i < (int)(fraction * BAR) ? '#' : '.';
-  if (seconds_left > 0) {
-    char duration[32];
-    cli_duration(duration, sizeof duration, seconds_left);
-    snprintf(left, sizeof left, ", %s left", duration);
-  }
-  int width = cli_terminal_width(stderr) - 1;
-  int length = snprintf(line, sizeof line, "[%s] %3d %%%s  %s", bar, (int)(fraction * 100), left, doing);
-  if (length > width) line[length = width] = 0;
-  fprintf(stderr, "\r%s%*s", line, drawn > length ? drawn - length : 0, "");
+  fit(text, width - columns);
+  draw_bar(fraction, columns);
+  fprintf(stderr, "%s\033[K", text); /* and what was longer before goes */
   fflush(stderr);
-  drawn = length;
+  drawn = 1;
 }
 
 void cli_progress_clear(void) {
   if (!drawn) return;
-  fprintf(stderr, "\r%*s\r", drawn, "");
+  fputs("\r\033[K", stderr);
   fflush(stderr);
   drawn = 0;
 }

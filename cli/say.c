@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *verb_name; /* NULL before the verb is known */
 static int quiet, verbose;
@@ -17,13 +18,14 @@ void cli_talk(const cli_args *args) {
 
 int cli_quiet(void) { return quiet; }
 
-/* One line whatever the text holds: a file name may hold anything. */
+/* One line whatever the text holds: a file name may hold anything. On a terminal it is broken at words. */
 static void put_line(const char *format, va_list args) {
   char text[2000];
   vsnprintf(text, sizeof text, format, args);
   for (char *c = text; *c; c++)
     if ((unsigned char)*c < ' ' || *c == 127) *c = *c == '\n' || *c == '\t' ? ' ' : '?';
-  fprintf(stderr, "%s\n", text);
+  if (isatty(STDERR_FILENO)) cli_wrap(stderr, text, 2, 2, cli_terminal_width(stderr));
+  else fprintf(stderr, "%s\n", text);
 }
 
 void cli_say(const char *format, ...) {

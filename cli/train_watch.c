@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train_watch.h"
 
-#include <math.h>
+#include <errno.h>
 #include <string.h>
 
 int cli_watch_open(cli_watch *w) {
   const char *path = w->args->value[CLI_LOG].text;
-  if (!path) return 0;
+  if (!path) return cli_board_open(w);
   w->log = strcmp(path, "-") == 0 ? stdout : fopen(path, w->args->value[CLI_RESUME].given ? "a" : "w");
-  return w->log ? 0 : cli_fail(TARE_E_IO, "%s: cannot be written", path);
+  return w->log ? cli_board_open(w) : cli_fail(TARE_E_IO, "%s: cannot be written: %s", path, strerror(errno));
 }
 
 static void log_step(FILE *log, const tare_progress *p) {
@@ -53,11 +53,14 @@ int cli_watch_step(void *user, const tare_progress *p) {
   add_to_curve(&w->curve, p);
   if (p->step % w->per_epoch == 0 || p->step == w->steps) end_epoch(w, p);
   draw(w, p);
-  return cli_interrupted();
+  if (!w->failed) w->failed = cli_board_step(w, p);
+  return w->failed || cli_interrupted();
 }
 
 int cli_watch_close(cli_watch *w) {
   int bad = w->log && (w->log == stdout ? fflush(w->log) : fclose(w->log));
   w->log = NULL;
+  int code = cli_board_close(w);
+  if (code) return code;
   return bad ? cli_fail(TARE_E_IO, "%s: cannot be written", w->args->value[CLI_LOG].text) : 0;
 }

@@ -100,6 +100,7 @@ typedef struct tare_net_tensor {
   int64_t shape[4];
   const tare_constraint *constraint; /* of a constrained convolution's weight, the net's; else NULL */
   int rule_trained;                  /* 1 if the method holds the rule during training (not penalty, not none) */
+  size_t parameter, parameters;      /* where what is trained for it begins in tare_net_parameters, and how much (coefficients of a basis); 0: running statistics */
 } tare_net_tensor;
 TARE_API size_t tare_net_tensor_count(const tare_net *net);
 TARE_API tare_status tare_net_tensor_info(const tare_net *net, size_t index, tare_net_tensor *info, tare_error *error);

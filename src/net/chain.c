@@ -77,6 +77,9 @@ tare_status tare_net_name_tensor(tare_net *net, tare_layer *layer, const char *p
     entry->info.shape[i] = shape[i];
     entry->count *= (size_t)shape[i];
   }
+  if (role == TARE_ROLE_STATE) return TARE_OK;
+  entry->info.parameter = offset;
+  entry->info.parameters = entry->count;
   return TARE_OK;
 }
 

@@ -218,6 +218,7 @@ static tare_status name_tensors(tare_net *net, tare_layer *layer, const int64_t 
                                             dense_shape ? dense_shape : shape, error);
   if (status) return status;
   tare_net_tensor *info = &net->tensors[net->tensor_count - 1].info;
+  info->parameters = tare_weights_parameters(&conv->weights);
   info->constraint = conv->weights.constraint;
   info->rule_trained = conv->weights.constraint && conv->weights.method->holds;
   if (!conv->bias) return TARE_OK;
