@@ -61,6 +61,9 @@ TARE_API void tare_source_get_info(const tare_source *source, tare_source_info *
  */
 TARE_API tare_status tare_source_train_batch(const tare_source *source, uint64_t seed, uint64_t index, int count,
                                              float *images, int32_t *labels, int32_t *image_ids, tare_error *error);
+/* Only images from .. from+shared-1 of that batch, its share for one of several; `labels` has room for `count` all the same. */
+TARE_API tare_status tare_source_train_share(const tare_source *source, uint64_t seed, uint64_t index, int count, int from, int shared,
+                                             float *images, int32_t *labels, int32_t *image_ids, tare_error *error);
 /* Patches first .. first+count-1 of the fixed test set (brightness drawn from `seed`). */
 TARE_API tare_status tare_source_test_batch(const tare_source *source, uint64_t seed, size_t first, int count,
                                             float *images, int32_t *labels, int32_t *image_ids, tare_error *error);
@@ -80,6 +83,9 @@ TARE_API tare_status tare_source_preview(const tare_source *source, uint64_t see
 typedef struct tare_loader tare_loader;
 TARE_API tare_status tare_loader_create(const tare_source *source, uint64_t seed, uint64_t first, int count, tare_loader **out,
                                         tare_error *error);
+/* The same with tare_source_train_share: `images` of `count` images from `from` on. */
+TARE_API tare_status tare_loader_create_share(const tare_source *source, uint64_t seed, uint64_t first, int count, int from, int images,
+                                              tare_loader **out, tare_error *error);
 /* The next batch; pointers stay valid until the next call. */
 TARE_API tare_status tare_loader_next(tare_loader *loader, const float **images, const int32_t **labels, tare_error *error);
 TARE_API void tare_loader_free(tare_loader *loader);

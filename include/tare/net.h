@@ -27,6 +27,7 @@
 #include <stdint.h>
 #include <tare/conv.h>
 #include <tare/constraint.h>
+#include <tare/ranks.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -92,6 +93,13 @@ TARE_API tare_status tare_net_get_scales(tare_net *net, const double **values, s
 TARE_API tare_status tare_net_set_scales(tare_net *net, const double *values, size_t count, tare_error *error);
 /* After the optimiser changed the parameters: projection, and the composed weights are made anew at the next forward. */
 TARE_API tare_status tare_net_after_step(tare_net *net, tare_error *error);
+
+/*
+ * Training forwards and backwards from now on take the sums of all ranks (ranks.h): every batch this rank is given is its share, options.batch
+ * images, always as many; outputs and their gradients are those of its images. `ranks` must outlive the net; NULL: alone again.
+ * TARE_E_ARGUMENT unless options.batch is 8 times a power of two.
+ */
+TARE_API tare_status tare_net_set_ranks(tare_net *net, const tare_ranks *ranks, tare_error *error);
 
 /* Composed tensors under plain names ("conv1.weight" [o, c/g, kh, kw], "conv1.bias", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "dense1.weight" [n, in] ...). float. */
 typedef struct tare_net_tensor {

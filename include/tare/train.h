@@ -57,6 +57,12 @@ typedef struct tare_train_options {
   /* After each step; not 0 stops with TARE_E_STOPPED (checkpoint written first); may be NULL. */
   int (*progress)(void *user, const tare_progress *progress);
   void *user;
+  /*
+   * Other ranks that train the same network (ranks.h); NULL: alone. The net's batch is then this rank's share of the whole, and `batches` gives
+   * that share of batch `index`. Rank 0 writes the checkpoint, which names the whole batch and goes on with any number of ranks. A stop that any
+   * rank asks for stops all after the same step. Must outlive the call.
+   */
+  const tare_ranks *ranks;
 } tare_train_options;
 TARE_API void tare_train_defaults(tare_train_options *options);
 
@@ -94,6 +100,8 @@ TARE_API tare_status tare_evaluate(tare_net *net, tare_batch_fn batches, void *u
 typedef struct tare_source_batches tare_source_batches;
 TARE_API tare_status tare_source_batches_create(const tare_source *source, tare_part part, uint64_t seed, int batch,
                                                 tare_source_batches **out, tare_error *error);
+/* Only the share of one rank of every training batch: count/ranks images from rank * count/ranks on. Before the first batch. */
+TARE_API tare_status tare_source_batches_share(tare_source_batches *batches, int rank, int ranks, tare_error *error);
 TARE_API void tare_source_batches_free(tare_source_batches *batches);
 TARE_API uint64_t tare_source_batches_count(const tare_source_batches *batches); /* of one epoch, or of the test set */
 TARE_API tare_status tare_source_batch(void *source_batches, uint64_t index, tare_batch *batch, tare_error *error); /* a tare_batch_fn */

@@ -80,24 +80,31 @@ static size_t patch_size(const tare_source *source) {
   return (size_t)source->info.height * (size_t)source->info.width * (size_t)source->info.channels;
 }
 
-tare_status tare_source_train_batch(const tare_source *source, uint64_t seed, uint64_t index, int count,
+tare_status tare_source_train_share(const tare_source *source, uint64_t seed, uint64_t index, int count, int from, int shared,
                                     float *images, int32_t *labels, int32_t *image_ids, tare_error *error) {
   tare_status status = check(source, TARE_TRAIN, count, images, labels, error);
+  if (!status && (from < 0 || shared < 1 || shared > count - from))
+    status = tare_fail(error, TARE_E_ARGUMENT, "a share of a batch of %d: images %d to %d asked for", count, from, from + shared - 1);
   if (status) return status;
   int by_version = source->versions > 1;
   if (by_version) draw_labels(source->versions, seed, index, count, labels);
-  for (int i = 0; i < count; i++) {
-    uint64_t place = index * (uint64_t)count + (uint64_t)i;
+  for (int i = 0; i < shared; i++) {
+    uint64_t place = index * (uint64_t)count + (uint64_t)(from + i);
     tare_rng rng = stream(STREAM_PATCH, seed, place);
     int32_t id = by_version ? source->order[TARE_TRAIN][tare_rng_below(&rng, source->info.images[TARE_TRAIN])]
                             : in_epoch(source, seed, place);
     const tare_item *item = &source->items[id];
-    if (!by_version) labels[i] = item->label;
+    labels[i] = by_version ? labels[from + i] : item->label;
     float brightness = draw_brightness(source, &rng);
     cut(source, item, by_version ? labels[i] : 0, &rng, brightness, images + (size_t)i * patch_size(source));
     if (image_ids) image_ids[i] = id;
   }
   return TARE_OK;
+}
+
+tare_status tare_source_train_batch(const tare_source *source, uint64_t seed, uint64_t index, int count,
+                                    float *images, int32_t *labels, int32_t *image_ids, tare_error *error) {
+  return tare_source_train_share(source, seed, index, count, 0, count, images, labels, image_ids, error);
 }
 
 tare_status tare_source_test_batch(const tare_source *source, uint64_t seed, size_t first, int count,

@@ -13,7 +13,7 @@ typedef struct buffer { float *images; int32_t *labels; tare_status status; tare
 struct tare_loader {
   const tare_source *source;
   uint64_t seed, first;
-  int count, started;
+  int count, from, shared, started; /* images of a batch; those that are wanted */
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t changed;
@@ -35,8 +35,8 @@ static void *make_batches(void *user) {
   tare_loader *loader = user;
   for (uint64_t i = 0; wait_for_room(loader); i++) {
     buffer *b = &loader->buffers[i % BUFFERS];
-    b->status = tare_source_train_batch(loader->source, loader->seed, loader->first + i, loader->count, b->images, b->labels, NULL,
-                                        &b->error);
+    b->status = tare_source_train_share(loader->source, loader->seed, loader->first + i, loader->count, loader->from, loader->shared,
+                                        b->images, b->labels, NULL, &b->error);
     pthread_mutex_lock(&loader->lock);
     loader->made = i + 1;
     pthread_cond_signal(&loader->changed);
@@ -49,7 +49,7 @@ static tare_status make_buffers(tare_loader *loader, tare_error *error) {
   const tare_source_info *info = &loader->source->info;
   size_t patch = (size_t)info->height * (size_t)info->width * (size_t)info->channels, count = (size_t)loader->count;
   for (int i = 0; i < BUFFERS; i++) {
-    loader->buffers[i].images = tare_alloc(count, patch * sizeof(float));
+    loader->buffers[i].images = tare_alloc((size_t)loader->shared, patch * sizeof(float));
     loader->buffers[i].labels = tare_alloc(count, sizeof(int32_t));
     if (!loader->buffers[i].images || !loader->buffers[i].labels) return tare_fail_memory(error, count * patch * sizeof(float), "a batch");
   }
@@ -57,14 +57,21 @@ static tare_status make_buffers(tare_loader *loader, tare_error *error) {
 }
 
 tare_status tare_loader_create(const tare_source *source, uint64_t seed, uint64_t first, int count, tare_loader **out, tare_error *error) {
-  if (!source || !out || count < 1)
-    return tare_fail(error, TARE_E_ARGUMENT, "a loader needs a source and a count of at least 1, not %d", count);
+  return tare_loader_create_share(source, seed, first, count, 0, count, out, error);
+}
+
+tare_status tare_loader_create_share(const tare_source *source, uint64_t seed, uint64_t first, int count, int from, int images,
+                                     tare_loader **out, tare_error *error) {
+  if (!source || !out || count < 1 || from < 0 || images < 1 || images > count - from)
+    return tare_fail(error, TARE_E_ARGUMENT, "a loader needs a source and a count of at least 1, not %d (of %d)", images, count);
   tare_loader *loader = tare_alloc(1, sizeof *loader);
   if (!loader) return tare_fail_memory(error, sizeof *loader, "a loader");
   loader->source = source;
   loader->seed = seed;
   loader->first = first;
   loader->count = count;
+  loader->from = from;
+  loader->shared = images;
   pthread_mutex_init(&loader->lock, NULL);
   pthread_cond_init(&loader->changed, NULL);
   tare_status status = make_buffers(loader, error);

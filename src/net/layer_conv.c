@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "net/layers.h"
 #include "net/moments.h"
+#include "net/ranks.h"
 
 enum { PIECE = 1 << 15 };       /* weights that one job composes */
 enum { PLAN_LIMIT = 256 << 20 }; /* bytes that a shard's convolution may need for its workspace and for what it keeps */
@@ -166,11 +167,26 @@ static void reduce_bias(tare_net *net, const tare_layer *layer) {
   tare_fold(net->kernels, layer->out[2], tare_at(net, conv->partials, conv->bias_at), to);
 }
 
+size_t tare_layer_sent(const tare_layer *layer) {
+  const tare_conv *conv = tare_layer_conv(layer);
+  return conv ? conv->partial_stride : 0;
+}
+
+static void add_shards(tare_net *net, tare_conv *conv) { tare_net_tree(net, conv->partials, conv->partial_stride, conv->partial_stride, net->shards); }
+
+static void conv_send(tare_net *net, tare_layer *layer) {
+  tare_conv *conv = layer->self;
+  if (is_frozen(conv)) return;
+  add_shards(net, conv);
+  tare_ranks_send(net, layer, conv->partials, conv->partial_stride);
+}
+
 static void conv_reduce(tare_net *net, tare_layer *layer) {
   tare_conv *conv = layer->self;
   if (is_frozen(conv)) return;
   void *t = tare_at(net, net->parameters, layer->parameters), *g = tare_at(net, net->gradients, layer->parameters);
-  tare_net_tree(net, conv->partials, conv->partial_stride, conv->partial_stride, net->shards);
+  if (net->exchange) tare_ranks_receive(net, layer, conv->partials, conv->partial_stride);
+  else add_shards(net, conv);
   tare_net_note(net, tare_conv_finish(conv->plan, conv->partials, conv->dweights, net->scratch[0], NULL));
   weight_work work = {&conv->weights, t, conv->dweights, g};
   tare_net_pieces(net, conv->weights.units, units_of_piece(&conv->weights), backprop_piece, &work);
@@ -186,7 +202,7 @@ static uint64_t conv_pattern(tare_net *net, tare_layer *layer) {
 
 static const tare_layer_ops conv_ops = {
   .create = conv_create, .free = conv_free, .start = tare_conv_start, .refresh = conv_refresh, .after_step = conv_after_step,
-  .forward = conv_forward, .backward = conv_backward, .reduce = conv_reduce, .pattern = conv_pattern,
+  .forward = conv_forward, .backward = conv_backward, .send = conv_send, .reduce = conv_reduce, .pattern = conv_pattern,
 };
 
 tare_conv *tare_layer_conv(const tare_layer *layer) { return layer->ops == &conv_ops && !is_frozen(layer->self) ? layer->self : NULL; }

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "net/layers.h"
+#include "net/ranks.h"
 
 static size_t shard_elements(const tare_net *net, const tare_layer *layer, int shard) {
   return (size_t)tare_shard_images(net, shard) * layer->out_size;
@@ -82,7 +83,7 @@ static void dropout_forward(tare_net *net, tare_layer *layer, int shard, int wor
   if (net->mode != TARE_MODE_TRAIN) return;
   void *factors = factors_of(net, layer, shard);
   for (int i = 0; i < tare_shard_images(net, shard); i++)
-    draw_factors(net, layer, shard * TARE_SHARD_IMAGES + i, tare_at(net, factors, (size_t)i * layer->out_size));
+    draw_factors(net, layer, tare_net_first_image(net) + shard * TARE_SHARD_IMAGES + i, tare_at(net, factors, (size_t)i * layer->out_size));
   net->kernels->multiply(shard_elements(net, layer, shard), tare_layer_x(net, layer, shard), factors, tare_layer_y(net, layer, shard));
 }
 

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "net/layers.h"
 #include "net/moments.h"
+#include "net/ranks.h"
 
 static const double epsilon = 1e-5, momentum = 0.1;
 
@@ -111,6 +112,7 @@ static void prepare(tare_net *net, tare_layer *layer) {
     net->kernels->widen(c, tare_at(net, net->state, layer->state + c), inverse);
   } else {
     tare_moments_tree((int)c, self->moments, net->shards);
+    tare_ranks_moments(net, (int)c, &self->moments[0]);
     for (size_t i = 0; i < c; i++) {
       mean[i] = self->moments[0].mean[i];
       inverse[i] = self->moments[0].squares[i] / self->moments[0].count;
@@ -152,13 +154,26 @@ static void add_shards(const bn *self, int shards, size_t values) {
       for (size_t k = 0; k < values; k++) self->moments[i].mean[k] += self->moments[i + step].mean[k]; /* the two sums lie side by side */
 }
 
+/* Where each rank keeps to its own statistics: the parameters' gradients are added all the same. gamma and beta, side by side, are not needed any more. */
+static void add_to_ranks(tare_net *net, const tare_layer *layer) {
+  size_t n = layer->parameter_count;
+  double *both = vector_of(net, layer, GAMMA);
+  void *gradients = tare_at(net, net->gradients, layer->parameters);
+  net->kernels->widen(n, gradients, both);
+  tare_ranks_add(net, both, n);
+  net->kernels->narrow(n, both, gradients);
+}
+
 /* With h = (x - mean) / std and N numbers a channel: dx = gamma/std (g - mean(g) - h mean(g h)). */
 static void backward_join(tare_net *net, tare_layer *layer) {
   bn *self = layer->self;
   size_t c = (size_t)channels_of(layer);
+  const tare_ranks *ranks = tare_net_ranks(net);
+  int own = ranks && ranks->own_statistics, images = own ? net->count : tare_net_all_images(net);
   add_shards(self, net->shards, 2 * c);
-  double *sum = self->moments[0].mean, *product = self->moments[0].squares, count = (double)net->count * layer->out[0] * layer->out[1];
+  double *sum = self->moments[0].mean, *product = self->moments[0].squares, count = (double)images * layer->out[0] * layer->out[1];
   double *inverse = vector_of(net, layer, INVERSE), *gamma = vector_of(net, layer, GAMMA), *p = vector_of(net, layer, BETA);
+  if (!own) tare_ranks_add(net, sum, 2 * c); /* the two sums lie side by side */
   for (size_t i = 0; i < c; i++) {
     p[i] = gamma[i] * inverse[i];
     product[i] *= inverse[i];
@@ -172,6 +187,7 @@ static void backward_join(tare_net *net, tare_layer *layer) {
   set_vector(net, layer, 3, p);
   set_vector(net, layer, 4, product);
   set_vector(net, layer, 5, sum);
+  if (own) add_to_ranks(net, layer);
 }
 
 static void backward_data(tare_net *net, tare_layer *layer, int shard, int worker) {

@@ -53,6 +53,7 @@ typedef struct tare_conv {
   tare_conv_plan *pin_plan;    /* their own plan, where `plain` is another problem */
   struct tare_probe *probe;    /* start.c: while its response is measured */
 } tare_conv;
+size_t tare_layer_sent(const tare_layer *layer); /* elements of its gradient sums that other ranks need */
 tare_conv *tare_layer_conv(const tare_layer *layer); /* NULL if it is none, or frozen */
 /* A convolution that is not trained; weights in double, copied. */
 tare_status tare_conv_add_frozen(tare_net *net, const tare_item *item, const tare_conv_problem *problem, const double *weights,

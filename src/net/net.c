@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "net/layers.h"
+#include "net/ranks.h"
 
 static tare_status check_options(const tare_net_options *o, tare_error *error) {
   const struct { const char *name; int value, high; } sizes[] = {
@@ -141,6 +142,7 @@ void tare_net_free(tare_net *net) {
   void *arrays[] = {net->items, net->line, net->layers, net->tensors, net->parameters, net->gradients, net->state, net->gradient[0],
                     net->gradient[1], net->scratch, net->forward.list, net->backward.list, net->scales, net->output};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) tare_free(arrays[i]);
+  tare_exchange_free(net->exchange);
   tare_pool_free(net->pool);
   tare_free(net);
 }
@@ -159,6 +161,8 @@ tare_status tare_net_forward(tare_net *net, const void *images, int count, int t
                              tare_error *error) {
   if (count < 1 || count > net->options.batch)
     return tare_fail(error, TARE_E_ARGUMENT, "this network takes 1 to %d images at once, not %d", net->options.batch, count);
+  if (training && net->exchange && count != net->options.batch)
+    return tare_fail(error, TARE_E_ARGUMENT, "%d images for a rank whose share of a batch is %d", count, net->options.batch);
   if (training && net->pinned) return tare_fail(error, TARE_E_ARGUMENT, "weights are pinned: this network is for evaluation only");
   tare_status status = tare_net_refresh(net, error);
   if (!status) status = tare_net_forward_to(net, NULL, images, count, training ? TARE_MODE_TRAIN : TARE_MODE_EVAL, step, error);

@@ -69,6 +69,7 @@ typedef struct tare_layer_ops {
   tare_shard_fn backward;
   tare_join_fn backward_join;
   tare_shard_fn backward_after;
+  tare_join_fn send;          /* with other ranks, after backward: its partial gradients go on their way */
   void (*reduce)(tare_net *net, tare_layer *layer);        /* shards' partial gradients into the gradient array */
   uint64_t (*pattern)(tare_net *net, tare_layer *layer);   /* a hash of the choices it made: a numeric derivative must not cross a kink */
 } tare_layer_ops;
@@ -88,6 +89,8 @@ struct tare_layer {
   int skip;                   /* another layer does its work */
   size_t parameters, parameter_count; /* in the flat arrays */
   size_t state, state_count;
+  int bucket;                 /* ranks.c: where its gradients travel */
+  size_t bucket_at;
   void *self;                 /* what its family keeps */
 };
 
@@ -139,6 +142,7 @@ struct tare_net {
   const tare_stage *running;
   int running_count;
   atomic_int failed;          /* a status that a shard met */
+  struct tare_exchange *exchange; /* ranks.c; NULL: alone */
 };
 
 /* net.c, chain.c */

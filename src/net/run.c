@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a pass runs: stages shard by shard on the pool, joins between, sums in a fixed tree. */
 #include "base/alloc.h"
-#include "net/net.h"
+#include "net/ranks.h"
 
 int tare_shard_images(const tare_net *net, int shard) {
   int left = net->count - shard * TARE_SHARD_IMAGES;
@@ -39,6 +39,9 @@ static int lowest(const tare_net *net) {
 
 tare_status tare_net_stages(tare_net *net, tare_error *error) {
   size_t most = 2 * (size_t)net->layer_count;
+  tare_free(net->forward.list);
+  tare_free(net->backward.list);
+  net->forward.count = net->backward.count = 0;
   net->forward.list = tare_alloc(most, sizeof(tare_stage));
   net->backward.list = tare_alloc(most, sizeof(tare_stage));
   if (!net->forward.list || !net->backward.list) return tare_fail_memory(error, most * sizeof(tare_stage), "the stages of a network");
@@ -51,7 +54,7 @@ tare_status tare_net_stages(tare_net *net, tare_error *error) {
   for (int i = net->layer_count - 1; i >= lowest(net); i--) {
     tare_layer *layer = net->layers[i];
     if (layer->skip) continue;
-    add_stage(&net->backward, layer, layer->ops->backward, layer->ops->backward_join);
+    add_stage(&net->backward, layer, layer->ops->backward, net->exchange && layer->ops->send ? layer->ops->send : layer->ops->backward_join);
     add_stage(&net->backward, layer, layer->ops->backward_after, NULL);
   }
   return TARE_OK;
@@ -75,6 +78,10 @@ static tare_status run_stages(tare_net *net, const tare_stage *list, int count, 
     if (list[end - 1].join) list[end - 1].join(net, list[end - 1].layer);
   }
   tare_status failed = (tare_status)atomic_load(&net->failed);
+  if (failed && net->exchange && net->exchange->error.status) {
+    if (error) *error = net->exchange->error;
+    return failed;
+  }
   return failed ? tare_fail(error, failed, "a convolution failed in the library underneath") : TARE_OK;
 }
 

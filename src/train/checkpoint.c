@@ -15,7 +15,7 @@
 #include "base/rng.h"
 #include "base/text.h"
 #include "format/format.h"
-#include "train/trainer.h"
+#include "train/together.h"
 
 #define FORMAT "tare-checkpoint-1"
 
@@ -51,7 +51,7 @@ static tare_status describe(const tare_trainer *t, entries *e, tare_error *error
                                                        {EPSILON, h->epsilon}, {DECAY, h->weight_decay}, {LAST_LOSS, t->last_loss}};
   *e = (entries){.value = {[NET] = tare_strdup(tare_net_line(t->net))}};
   put(e, INPUT, "%dx%dx%d", o->height, o->width, o->channels);
-  put(e, BATCH, "%d", o->batch);
+  put(e, BATCH, "%d", o->batch * tare_together_count(t));
   put(e, SEED, "%llu", (unsigned long long)o->seed);
   put(e, INIT, "%s", o->init == TARE_INIT_RESPONSE ? "response" : "method");
   put(e, OPTIMIZER, "%s", t->optimizer->name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Losses: one row each. Image after image, in double, so that the sum does not depend on threads or on the cut into batches. */
+/* Losses: one row each. In double, image after image within a shard of 8, shards in a fixed tree: the same sum for any number of threads and ranks. */
 #include <math.h>
 
 #include "base/error.h"
@@ -44,20 +44,44 @@ static const tare_loss_kind losses[] = {
 
 const tare_loss_kind *tare_loss_kind_at(tare_loss loss) { return (unsigned)loss < sizeof losses / sizeof *losses ? &losses[loss] : NULL; }
 
-tare_status tare_loss_batch(const tare_loss_kind *kind, size_t size, const tare_batch *batch, const float *output, float *gradient,
+/* Shards of the net: a rank's share is a subtree of the batch's tree. */
+enum { SHARD = 8, LEVELS = 32 };
+
+/* A tree over shards: sums of 1, 2, 4, ... shards wait for their neighbours, as a binary counter's digits do. */
+typedef struct tree { double waiting[LEVELS]; size_t shards; } tree;
+
+static void add_shard(tree *t, double sum) {
+  int level = 0;
+  for (size_t n = t->shards++; n & 1; n >>= 1) sum += t->waiting[level++];
+  t->waiting[level] = sum;
+}
+
+static double whole(const tree *t) {
+  double sum = 0;
+  for (int level = 0; level < LEVELS; level++)
+    if (t->shards >> level & 1) sum += t->waiting[level];
+  return sum;
+}
+
+tare_status tare_loss_batch(const tare_loss_kind *kind, size_t size, const tare_batch *batch, int ranks, const float *output, float *gradient,
                             tare_loss_sum *sum, uint8_t *correct, tare_error *error) {
-  double scale = 1.0 / batch->count;
+  double scale = 1.0 / ((double)batch->count * ranks), shard = 0;
+  tree t = {.shards = 0};
   for (size_t i = 0; i < (size_t)batch->count; i++) {
     int32_t label = kind->classifies ? batch->labels[i] : 0;
     int right;
     if (label < 0 || (size_t)label >= size)
       return tare_fail(error, TARE_E_DATA, "image %zu of a batch has label %d, the network gives %zu values: expected 0 to %zu", i,
                        (int)label, size, size - 1);
-    sum->loss += kind->image(size, output + i * size, label, kind->classifies ? NULL : batch->targets + i * size, scale,
+    shard += kind->image(size, output + i * size, label, kind->classifies ? NULL : batch->targets + i * size, scale,
                              gradient ? gradient + i * size : NULL, &right);
     sum->right += (size_t)right;
     if (correct) correct[i] = (uint8_t)right;
+    if ((i + 1) % SHARD && i + 1 < (size_t)batch->count) continue;
+    add_shard(&t, shard);
+    shard = 0;
   }
+  sum->loss += whole(&t);
   sum->images += (size_t)batch->count;
   return TARE_OK;
 }

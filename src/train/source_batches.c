@@ -8,7 +8,7 @@ struct tare_source_batches {
   const tare_source *source;
   tare_part part;
   uint64_t seed;
-  int size;
+  int size, from, shared; /* images of a batch; those that this rank takes */
   size_t patches;
   tare_loader *loader;   /* training: NULL before the first batch */
   uint64_t next;         /* which batch the loader gives next */
@@ -36,12 +36,20 @@ tare_status tare_source_batches_create(const tare_source *source, tare_part part
   b->source = source;
   b->part = part;
   b->seed = seed;
-  b->size = batch;
+  b->size = b->shared = batch;
   b->patches = info.patches[part];
   tare_status status = part == TARE_TEST ? make_arrays(b, &info, error) : TARE_OK;
   if (status) tare_source_batches_free(b);
   else *out = b;
   return status;
+}
+
+tare_status tare_source_batches_share(tare_source_batches *b, int rank, int ranks, tare_error *error) {
+  if (!b || b->part != TARE_TRAIN || b->loader || rank < 0 || rank >= ranks || b->size % ranks)
+    return tare_fail(error, TARE_E_ARGUMENT, "rank %d of %d: expected training batches not yet drawn from, and a batch that %d divides", rank, ranks, ranks);
+  b->shared = b->size / ranks;
+  b->from = rank * b->shared;
+  return TARE_OK;
 }
 
 void tare_source_batches_free(tare_source_batches *b) {
@@ -58,7 +66,7 @@ static tare_status restart_loader(tare_source_batches *b, uint64_t index, tare_e
   tare_loader_free(b->loader);
   b->loader = NULL;
   b->next = index;
-  return tare_loader_create(b->source, b->seed, index, b->size, &b->loader, error);
+  return tare_loader_create_share(b->source, b->seed, index, b->size, b->from, b->shared, &b->loader, error);
 }
 
 /* In order it only waits for the loader; the same batch again costs nothing; another one starts a loader there. */
@@ -74,7 +82,7 @@ static tare_status train_batch(tare_source_batches *b, uint64_t index, tare_batc
     b->loader = NULL;
     return status;
   }
-  *batch = (tare_batch){.count = b->size, .images = b->images, .labels = b->labels};
+  *batch = (tare_batch){.count = b->shared, .images = b->images, .labels = b->labels};
   return TARE_OK;
 }
 

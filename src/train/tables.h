@@ -39,13 +39,13 @@ typedef struct tare_loss_kind {
 } tare_loss_kind;
 const tare_loss_kind *tare_loss_kind_at(tare_loss loss); /* NULL: no such loss */
 
-/* Sums over a batch, image after image, in double. */
+/* Sums over a batch, in double. */
 typedef struct tare_loss_sum { double loss; size_t right, images; } tare_loss_sum;
 /*
- * Adds a batch's images to `sum`. `gradient` (may be NULL) gets the gradient of the batch's mean loss;
+ * Adds a batch's images to `sum`. `gradient` (may be NULL) gets the gradient of the mean loss of as many images on each of `ranks` ranks;
  * `correct` (may be NULL) 1 or 0 an image. Labels out of range are TARE_E_DATA.
  */
-tare_status tare_loss_batch(const tare_loss_kind *kind, size_t size, const tare_batch *batch, const float *output, float *gradient,
+tare_status tare_loss_batch(const tare_loss_kind *kind, size_t size, const tare_batch *batch, int ranks, const float *output, float *gradient,
                             tare_loss_sum *sum, uint8_t *correct, tare_error *error);
 /* Asks for batch `index` and checks what came; failures of the callback pass through. */
 tare_status tare_fetch_batch(const tare_net *net, const tare_loss_kind *kind, tare_batch_fn batches, void *user, uint64_t index,

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "train/together.h"
 #include "train/trainer.h"
 
 void tare_train_defaults(tare_train_options *options) {
@@ -21,7 +22,8 @@ static tare_status one_step(tare_trainer *trainer, const tare_train_options *opt
   tare_status status = tare_trainer_step(trainer, progress, error);
   if (status) return status;
   int stop = options->progress ? options->progress(options->user, progress) : 0;
-  if (options->checkpoint && (stop || checkpoint_due(options, trainer->step)))
+  status = tare_together_stop(trainer, &stop, error);
+  if (!status && options->checkpoint && tare_together_leads(trainer) && (stop || checkpoint_due(options, trainer->step)))
     status = tare_checkpoint_save(trainer, options->checkpoint, error);
   if (status || !stop) return status;
   return tare_fail(error, TARE_E_STOPPED, "stopped after step %llu of %llu", (unsigned long long)trainer->step,
@@ -30,7 +32,9 @@ static tare_status one_step(tare_trainer *trainer, const tare_train_options *opt
 
 static tare_status resume(tare_trainer *trainer, const tare_train_options *options, int *resumed, tare_error *error) {
   if (!options->checkpoint || !options->resume) return TARE_OK;
-  tare_status status = tare_checkpoint_load(trainer, options->checkpoint, resumed, error);
+  tare_error why;
+  tare_status status = tare_together_leads(trainer) ? tare_checkpoint_load(trainer, options->checkpoint, resumed, &why) : TARE_OK;
+  status = tare_together_share(trainer, status, &why, resumed, error);
   if (status || trainer->step <= options->steps) return status;
   return tare_fail(error, TARE_E_ARGUMENT, "%s: this checkpoint is at step %llu, past the %llu asked for", options->checkpoint,
                    (unsigned long long)trainer->step, (unsigned long long)options->steps);
@@ -53,7 +57,7 @@ tare_status tare_train(tare_net *net, tare_batch_fn batches, void *user, const t
   tare_trainer *trainer;
   tare_status status = tare_trainer_create(net, batches, user, options, &trainer, error);
   if (status) return status;
-  if (options->checkpoint) status = tare_file_can_write(options->checkpoint, error);
+  if (options->checkpoint && tare_together_leads(trainer)) status = tare_file_can_write(options->checkpoint, error);
   if (options->checkpoint && strcmp(options->checkpoint, "-") == 0)
     status = tare_fail(error, TARE_E_ARGUMENT, "a checkpoint needs a file of its own, not '-'");
   if (!status) status = run(trainer, options, result, error);
@@ -75,7 +79,7 @@ tare_status tare_evaluate(tare_net *net, tare_batch_fn batches, void *user, uint
     tare_status status = tare_fetch_batch(net, kind, batches, user, i, &batch, error);
     if (!status) status = tare_net_forward(net, batch.images, batch.count, 0, 0, &output, error);
     if (!status)
-      status = tare_loss_batch(kind, tare_net_output_size(net), &batch, output, NULL, &sum, correct ? correct + sum.images : NULL, error);
+      status = tare_loss_batch(kind, tare_net_output_size(net), &batch, 1, output, NULL, &sum, correct ? correct + sum.images : NULL, error);
     if (status) return status;
   }
   double images = (double)sum.images;

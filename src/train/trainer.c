@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "train/together.h"
 
 enum { START_IMAGES = 256, SETTLING = 50 };
 
@@ -48,11 +49,13 @@ tare_status tare_trainer_create(tare_net *net, tare_batch_fn batches, void *user
   t->net = net;
   t->batches = batches;
   t->user = user;
+  t->ranks = options->ranks && options->ranks->count > 1 ? options->ranks : NULL;
   t->last_loss = NAN;
   t->began = now();
   t->started = options->started;
   tare_status status = configure(t, options, error);
   if (!status) status = make_arrays(t, error);
+  if (!status) status = tare_net_set_ranks(net, t->ranks, error);
   if (status) tare_trainer_free(t);
   else *out = t;
   return status;
@@ -60,6 +63,7 @@ tare_status tare_trainer_create(tare_net *net, tare_batch_fn batches, void *user
 
 void tare_trainer_free(tare_trainer *t) {
   if (!t) return;
+  if (t->ranks) (void)tare_net_set_ranks(t->net, NULL, NULL);
   for (int i = 0; i < TARE_OPTIMIZER_STATES; i++) tare_free(t->state[i]);
   tare_free(t->gradient);
   tare_free(t);
@@ -69,18 +73,42 @@ static tare_status fetch(const tare_trainer *t, uint64_t index, tare_batch *batc
   return tare_fetch_batch(t->net, t->loss, t->batches, t->user, index, batch, error);
 }
 
-/* The first START_IMAGES images, however they are cut into batches. */
+/* The first START_IMAGES images, however they are cut into batches (and these into ranks' shares). */
 static tare_status collect(const tare_trainer *t, size_t pixels, float *images, tare_error *error) {
-  size_t have = 0;
-  for (uint64_t index = 0; have < START_IMAGES; index++) {
+  size_t most = (size_t)tare_net_get_options(t->net)->batch * (size_t)tare_together_count(t), have = 0;
+  float *whole = tare_alloc(most * pixels, sizeof *whole);
+  tare_status status = whole ? TARE_OK : tare_fail_memory(error, most * pixels * sizeof *whole, "a batch");
+  for (uint64_t index = 0; have < START_IMAGES && !status; index++) {
     tare_batch batch;
-    tare_status status = fetch(t, index, &batch, error);
-    if (status) return status;
-    size_t left = START_IMAGES - have, take = (size_t)batch.count < left ? (size_t)batch.count : left;
-    memcpy(images + have * pixels, batch.images, take * pixels * sizeof *images);
+    status = fetch(t, index, &batch, error);
+    if (!status) status = tare_together_images(t, &batch, pixels, whole, error);
+    if (status) break;
+    size_t left = START_IMAGES - have, count = (size_t)batch.count * (size_t)tare_together_count(t), take = count < left ? count : left;
+    memcpy(images + have * pixels, whole, take * pixels * sizeof *images);
     have += take;
   }
-  return TARE_OK;
+  tare_free(whole);
+  return status;
+}
+
+/* With other ranks, rank 0 starts a network of the whole batch, as it would alone: batch norm then sees the same images at once. */
+static tare_status start_whole(tare_trainer *t, const float *images, tare_error *error) {
+  tare_net_options options = *tare_net_get_options(t->net);
+  int batch = options.batch * tare_together_count(t);
+  if (batch == options.batch) return tare_net_start(t->net, images, START_IMAGES, error);
+  tare_net *net;
+  const double *scales;
+  size_t count;
+  options.batch = batch < START_IMAGES ? batch : START_IMAGES;
+  tare_status status = tare_net_create(tare_net_line(t->net), &options, &net, error);
+  if (status) return status;
+  status = tare_net_start(net, images, START_IMAGES, error);
+  if (!status) status = tare_net_get_scales(net, &scales, &count, error);
+  if (!status) status = tare_net_set_scales(t->net, scales, count, error);
+  memcpy(tare_net_parameters(t->net), tare_net_parameters(net), tare_net_parameter_count(net) * sizeof(float));
+  memcpy(tare_net_state(t->net), tare_net_state(net), tare_net_state_count(net) * sizeof(float));
+  tare_net_free(net);
+  return status;
 }
 
 static tare_status start(tare_trainer *t, tare_error *error) {
@@ -89,8 +117,13 @@ static tare_status start(tare_trainer *t, tare_error *error) {
   size_t pixels = (size_t)o->height * (size_t)o->width * (size_t)o->channels;
   float *images = tare_alloc(START_IMAGES * pixels, sizeof *images);
   if (!images) return tare_fail_memory(error, START_IMAGES * pixels * sizeof *images, "the first images");
+  tare_error why;
+  int found = 1;
   tare_status status = collect(t, pixels, images, error);
-  if (!status) status = tare_net_start(t->net, images, START_IMAGES, error);
+  if (!status) {
+    if (tare_together_leads(t)) status = start_whole(t, images, &why);
+    status = tare_together_share(t, status, &why, &found, error);
+  }
   tare_free(images);
   t->started = status == TARE_OK;
   return status;
@@ -107,7 +140,8 @@ static tare_status measure(tare_trainer *t, tare_loss_sum *sum, double *penalty,
   const void *output;
   tare_status status = fetch(t, t->step, &batch, error);
   if (!status) status = tare_net_forward(t->net, batch.images, batch.count, 1, t->step, &output, error);
-  if (!status) status = tare_loss_batch(t->loss, tare_net_output_size(t->net), &batch, output, t->gradient, sum, NULL, error);
+  if (!status) status = tare_loss_batch(t->loss, tare_net_output_size(t->net), &batch, tare_together_count(t), output, t->gradient, sum, NULL, error);
+  if (!status) status = tare_together_sum(t, sum, error);
   if (status) return status;
   *penalty = tare_net_penalty(t->net);
   return isfinite(sum->loss) && isfinite(*penalty) ? TARE_OK : diverged(t, "the loss is not a finite number", error);

@@ -8,6 +8,7 @@
 
 struct tare_trainer {
   tare_net *net;
+  const tare_ranks *ranks;            /* NULL: alone */
   tare_batch_fn batches;
   void *user;
   const tare_optimizer *optimizer;

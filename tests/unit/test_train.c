@@ -115,7 +115,7 @@ static void schedules_follow_their_formulas(void **state) {
 
 static double loss_of(tare_loss loss, size_t size, const tare_batch *batch, const float *output, float *gradient) {
   tare_loss_sum sum = {0};
-  assert_ok(tare_loss_batch(tare_loss_kind_at(loss), size, batch, output, gradient, &sum, NULL, ERR));
+  assert_ok(tare_loss_batch(tare_loss_kind_at(loss), size, batch, 1, output, gradient, &sum, NULL, ERR));
   return sum.loss / (double)sum.images;
 }
 
@@ -169,10 +169,10 @@ static void losses_have_the_right_values(void **state) {
   tare_loss_sum sum = {0};
   tare_error error = {0};
   batch = (tare_batch){.count = 2, .labels = wrong};
-  expect_failure(tare_loss_batch(tare_loss_kind_at(TARE_LOSS_CROSS_ENTROPY), 3, &batch, even, g, &sum, NULL, &error), TARE_E_DATA, &error,
+  expect_failure(tare_loss_batch(tare_loss_kind_at(TARE_LOSS_CROSS_ENTROPY), 3, &batch, 1, even, g, &sum, NULL, &error), TARE_E_DATA, &error,
                  "image 1 of a batch has label 3, the network gives 3 values: expected 0 to 2");
   batch = (tare_batch){.count = 1, .labels = negative};
-  expect_failure(tare_loss_batch(tare_loss_kind_at(TARE_LOSS_CROSS_ENTROPY), 3, &batch, even, g, &sum, NULL, &error), TARE_E_DATA, &error,
+  expect_failure(tare_loss_batch(tare_loss_kind_at(TARE_LOSS_CROSS_ENTROPY), 3, &batch, 1, even, g, &sum, NULL, &error), TARE_E_DATA, &error,
                  "label -1");
 }
 
