@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's calls on addresses. cffi lets go of the interpreter's lock while C works."""
+
+from __future__ import annotations
+
+import typing
+
+from tareconv._core import ffi, lib
+
+_MEMORY = -200
+
+
+class Sizes(typing.NamedTuple):
+    """Elements of a call's arrays."""
+
+    x: int
+    weights: int
+    bias: int
+    y: int
+    saved: int
+
+
+def _check(status: int, error) -> None:
+    if not status:
+        return
+    message = ffi.string(error.message).decode()
+    raise MemoryError(message) if status == _MEMORY else ValueError(message) if status > -100 else RuntimeError(message)
+
+
+def sizes(call: str) -> Sizes:
+    """Elements of the arrays of a call. The plan is made, and kept."""
+    out, error = ffi.new("tareconv_sizes *"), ffi.new("tare_error *")
+    _check(lib.tareconv_sizes_of(call.encode(), out, error), error)
+    return Sizes(out.x, out.weights, out.bias, out.y, out.saved)
+
+
+def _run(function, call: str, threads: int, addresses: dict[str, int]) -> None:
+    arrays, error = ffi.new("tareconv_arrays *"), ffi.new("tare_error *")
+    for name, address in addresses.items():
+        setattr(arrays, name, ffi.cast("void *", address))
+    _check(function(call.encode(), threads, arrays, error), error)
+
+
+def forward(call: str, threads: int = 0, **addresses: int) -> None:
+    """y (and what is saved) of x, weights and bias; addresses by the names of tareconv_arrays, 0 or left out: none."""
+    _run(lib.tareconv_forward, call, threads, addresses)
+
+
+def backward(call: str, threads: int = 0, **addresses: int) -> None:
+    """dx and dweights, each where it has an address, of x, weights, dy and what forward saved."""
+    _run(lib.tareconv_backward, call, threads, addresses)
+
+
+def describe(call: str) -> str:
+    """How the passes of a call are done, a line each."""
+    error = ffi.new("tare_error *")
+    length = lib.tareconv_describe(call.encode(), ffi.NULL, 0, error)
+    _check(0 if length else error.status, error)
+    text = ffi.new("char[]", length + 1)
+    lib.tareconv_describe(call.encode(), text, length + 1, error)
+    return ffi.string(text).decode()
+
+
+def table() -> int:
+    """The address of the table of functions (engine.h) that an operator of a framework is given."""
+    return int(ffi.cast("uintptr_t", lib.tareconv_engine_table()))

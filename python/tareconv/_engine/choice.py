@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which is faster for a convolution, the engine or the framework: measured once a process, when it is first met.
+
+Both run the passes that are asked for on random images of the convolution's sizes, in turns, and the shortest run of each counts. A
+framework that takes longer for one image than the engine for the whole batch is not timed further, so that a slow one costs little.
+Two that are about equal may be chosen differently on another run, with other last bits: engine="tare" or "framework" fixes it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import sys
+import threading
+import time
+from typing import Callable, Iterable
+
+import numpy as np
+
+from . import calls
+from .problem import DATA, FORWARD, WEIGHTS, Geometry
+
+ENGINES = ("auto", "tare", "framework")
+_RUNS = 3
+_SIZES = 6
+"""Sizes of the images that are measured for one layer; images of further sizes go as those of the nearest size did."""
+
+Step = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+"""A framework's passes on x, weights and dy (x nchw or nhwc as the choice says, weights [o][c/g][k...]); returns when they are done."""
+
+
+def check(engine: str) -> str:
+    """`engine` if it is a known one; TARECONV_ENGINE in the environment takes the place of "auto"."""
+    if engine not in ENGINES:
+        raise ValueError(f"engine: expected 'auto', 'tare' or 'framework', found {engine!r}")
+    instead = os.environ.get("TARECONV_ENGINE", "auto") if engine == "auto" else engine
+    if instead not in ENGINES:
+        raise ValueError(f"TARECONV_ENGINE: expected auto, tare or framework, found {instead!r}")
+    return instead
+
+
+def _images(g: Geometry, layout: str) -> tuple[np.ndarray, ...]:
+    draw = np.random.default_rng(0)
+    shape = {"nchw": lambda c, size: (g.batch, c, *size), "nhwc": lambda c, size: (g.batch, *size, c)}[layout]
+    shapes = shape(g.channels, g.size), (g.outputs, g.channels // g.groups, *g.kernel), shape(g.outputs, g.result)
+    return tuple(draw.standard_normal(s, dtype=np.float32) for s in shapes)
+
+
+def _engine_step(call: str, passes: int) -> Step:
+    saved = np.empty(calls.sizes(call).saved if passes != FORWARD else 0, np.float32)
+
+    def step(x: np.ndarray, weights: np.ndarray, dy: np.ndarray) -> None:
+        y, dx, dweights = np.empty_like(dy), np.empty_like(x), np.empty_like(weights)
+        pointers = {"x": x, "weights": weights, "saved": saved}
+        calls.forward(call, **{name: a.ctypes.data for name, a in {**pointers, "y": y}.items() if a.size})
+        if passes != FORWARD:
+            wanted = {"dx": dx} if passes & DATA else {}
+            wanted |= {"dweights": dweights} if passes & WEIGHTS else {}
+            calls.backward(call, **{name: a.ctypes.data for name, a in {**pointers, "dy": dy, **wanted}.items() if a.size})
+
+    return step
+
+
+def _seconds(step: Step, arrays: tuple[np.ndarray, ...]) -> float:
+    begin = time.perf_counter()
+    step(*arrays)
+    return time.perf_counter() - begin
+
+
+def _measure(g: Geometry, layout: str, passes: int, framework: Callable[[Geometry], Step]) -> tuple[float, float]:
+    """Seconds of the engine and of the framework (of one image, where that is more already)."""
+    ours, arrays = _engine_step(g.call(layout, passes), passes), _images(g, layout)
+    best = min(_seconds(ours, arrays) for _ in range(_RUNS))
+    one = dataclasses.replace(g, batch=1)
+    theirs, image = framework(one), _images(one, layout)
+    _seconds(theirs, image)
+    single = _seconds(theirs, image)
+    if single > best:
+        return best, single
+    theirs, other = framework(g), float("inf")
+    _seconds(theirs, arrays)
+    for _ in range(_RUNS):
+        other, best = min(other, _seconds(theirs, arrays)), min(best, _seconds(ours, arrays))
+    return best, other
+
+
+def _nearest(images: tuple[int, ...], known: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """The sizes among `known` whose images have most nearly as many pixels together."""
+    return min(known, key=lambda other: abs(math.log(math.prod(other) / math.prod(images))))
+
+
+class Choices:
+    """What was measured for one framework; `framework` makes its step for a geometry, a layout and a sum of passes."""
+
+    def __init__(self, name: str, framework: Callable[[Geometry, str, int], Step]):
+        self._name, self._framework = name, framework
+        self._lock = threading.Lock()
+        self._known: dict[tuple, dict[tuple, bool]] = {}  # by all but the images' sizes, then by these
+
+    def engine_is_faster(self, g: Geometry, layout: str, passes: int) -> bool:
+        """Measured when first asked; volumes are the framework's, since the engine has only its reference for them."""
+        if len(g.size) == 3:
+            return False
+        images = g.batch, *g.size
+        with self._lock:
+            known = self._known.setdefault((dataclasses.replace(g, batch=1, size=g.kernel), layout, passes), {})
+            if images not in known:
+                known[images] = self._ask(g, layout, passes) if len(known) < _SIZES else known[_nearest(images, known)]
+            return known[images]
+
+    def _ask(self, g: Geometry, layout: str, passes: int) -> bool:
+        found: list = []
+        # In a thread of its own nothing that the framework is doing here (tracing, recording gradients) sees the measurement.
+        thread = threading.Thread(target=lambda: found.append(_measure(g, layout, passes, lambda h: self._framework(h, layout, passes))))
+        thread.start()
+        thread.join()
+        if not found:
+            return False
+        ours, theirs = found[0]
+        if os.environ.get("TARE_VERBOSE"):
+            print(f"tareconv: {g.call(layout, passes)}: tare {ours * 1e3:.3g} ms, {self._name} {theirs * 1e3:.3g} ms", file=sys.stderr)
+        return ours < theirs

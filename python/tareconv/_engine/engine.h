@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Convolutions for the frameworks: plain arrays in and out, plans and workspaces kept between calls.
+ *
+ * A call is named by one string, so that every framework can carry it through its graphs and files:
+ *   "PROBLEM LAYOUT PRECISION PASSES FLAGS", as in "n8c32h64o32k15p7 nchw f32 7 0"
+ * with a problem string, and sums of passes and of flags as in tare/conv.h. `threads` is how many may work on a call, 0: as many as
+ * the process may use. The results have the same bits for every number of them, and `saved` may be read by a call with another number.
+ *
+ * Arrays belong to the caller and may lie anywhere; those that do not lie on 64 bytes are copied. What forward leaves in
+ * `saved` (prepared weights, spectra) spares the backward pass of the same x and weights their computation.
+ * All functions may be called by many threads at once; calls at the same time use workspaces and threads of their own.
+ * A process that forks may go on calling in the child.
+ */
+#ifndef TARECONV_ENGINE_H
+#define TARECONV_ENGINE_H
+
+#include <tare/status.h>
+
+/* Elements (not bytes) of a call's arrays. */
+typedef struct tareconv_sizes { size_t x, weights, bias, y, saved; } tareconv_sizes;
+
+/* The arrays of a call. */
+typedef struct tareconv_arrays {
+  const void *x, *weights, *bias, *dy; /* read */
+  void *saved;                         /* written by forward, read by backward; NULL: nothing is saved, and computed again */
+  void *y, *dx, *dweights;             /* written */
+} tareconv_arrays;
+
+tare_status tareconv_sizes_of(const char *call, tareconv_sizes *out, tare_error *error);
+/* x, weights, y; bias and saved may be NULL. */
+tare_status tareconv_forward(const char *call, int threads, const tareconv_arrays *arrays, tare_error *error);
+/* dy, and x for dweights, weights for dx; a gradient that is NULL is not computed. */
+tare_status tareconv_backward(const char *call, int threads, const tareconv_arrays *arrays, tare_error *error);
+/* The plan's candidates and the reasons, as many lines; into text (always terminated). Returns the whole length, 0 after an error. */
+size_t tareconv_describe(const char *call, char *text, size_t size, tare_error *error);
+
+/* What an operator of a framework needs, as one table: it is given this when it is loaded, and links with nothing of ours. */
+typedef struct tareconv_engine {
+  tare_status (*sizes)(const char *call, tareconv_sizes *out, tare_error *error);
+  tare_status (*forward)(const char *call, int threads, const tareconv_arrays *arrays, tare_error *error);
+  tare_status (*backward)(const char *call, int threads, const tareconv_arrays *arrays, tare_error *error);
+} tareconv_engine;
+
+const tareconv_engine *tareconv_engine_table(void);
+
+#endif

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The convolution of a layer: by the engine where it is chosen, else by PyTorch's own functions."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .._engine import choice
+from .._engine.problem import DATA, FORWARD, WEIGHTS, Geometry
+
+try:
+    from .._engine import torch_op
+except ImportError:  # a build without the C part
+    torch_op = None
+
+_PLAIN = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+_BORDERS = {"zeros": "zero", "reflect": "reflect", "replicate": "edge"}
+"""PyTorch's padding modes that the engine knows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class How:
+    """What a layer says of its convolution; tuples of one number an axis. `padding` on both sides."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    border: str = "zero"
+
+
+def _step(g: Geometry, layout: str, passes: int) -> choice.Step:
+    """PyTorch's own passes, to be timed (choice.Choices)."""
+    def step(x, weights, dy):
+        x, weights, dy = (torch.from_numpy(a) for a in (x, weights, dy))
+        if layout == "nhwc":
+            x, dy = x.movedim(-1, 1), dy.movedim(-1, 1)
+        x.requires_grad_(bool(passes & DATA))
+        weights.requires_grad_(bool(passes & WEIGHTS))
+        y = framework(x, weights, None, How(g.stride, g.padding, g.dilation, g.groups, g.border))
+        leaves = [t for t in (x, weights) if t.requires_grad]
+        if leaves:
+            torch.autograd.grad(y, leaves, dy)
+
+    return step
+
+
+_choices = choice.Choices("PyTorch", _step)
+
+
+@torch.compiler.assume_constant_result
+def _faster(image, weight, how: How, layout: str, passes: int) -> bool:
+    g = Geometry(image[0], image[1], tuple(image[2:]), weight[0], tuple(weight[2:]), how.stride, how.padding, how.dilation, how.groups,
+                 how.border)
+    return _choices.engine_is_faster(g, layout, passes)
+
+
+def _reason_against(x: Tensor, weight: Tensor) -> str:
+    """Why the engine cannot do this convolution; empty: it can."""
+    if torch_op is None:
+        return "this build of tareconv is without it"
+    if x.device.type != "cpu":
+        return f"it works on the CPU, the images are on {x.device}"
+    if x.dtype != torch.float32 or weight.dtype != torch.float32:
+        return f"it works in float32, the images are {x.dtype} and the weights {weight.dtype}"
+    if 0 in x.shape:
+        return "there are no images"
+    return ""
+
+
+def _use_engine(x: Tensor, weight: Tensor, how: How, engine: str) -> bool:
+    if engine == "framework":
+        return False
+    reason = _reason_against(x, weight)
+    if engine == "tare" and reason:
+        raise RuntimeError(f"engine='tare': {reason}; engine='auto' takes PyTorch's own operations where tare's cannot be used")
+    if reason or engine == "tare":
+        return not reason
+    # An exported graph is to run where tareconv is not; functorch's transforms know only PyTorch's own operators.
+    if torch.compiler.is_exporting() or torch._C._functorch.peek_interpreter_stack() is not None:
+        return False
+    return x.dim() < 5 and _measured(x, weight, how)
+
+
+def _measured(x: Tensor, weight: Tensor, how: How) -> bool:
+    passes = FORWARD
+    if torch.is_grad_enabled():
+        passes |= DATA * x.requires_grad | WEIGHTS * weight.requires_grad
+    last = x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+    return _faster(tuple(int(n) for n in x.shape), tuple(weight.shape), how, "nhwc" if last else "nchw", passes)
+
+
+def framework(x: Tensor, weight: Tensor, bias: Tensor | None, how: How) -> Tensor:
+    """The same by PyTorch's own functions."""
+    padding = how.padding
+    if how.border != "zero" and any(padding):
+        mode = {ours: theirs for theirs, ours in _BORDERS.items()}[how.border]
+        x, padding = F.pad(x, [p for n in reversed(padding) for p in (n, n)], mode), (0,) * len(padding)
+    return _PLAIN[len(padding)](x, weight, bias, how.stride, padding, how.dilation, how.groups)
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, how: How, engine: str) -> Tensor:
+    """y of x [n, c, ...] and weight [o, c / groups, ...]."""
+    if _use_engine(x, weight, how, engine):
+        return torch_op.convolve(x, weight, bias, how.stride, how.padding, how.dilation, how.groups, how.border)
+    return framework(x, weight, bias, how)
