@@ -7,7 +7,7 @@ import typing
 
 from tareconv._core import ffi, lib
 
-_MEMORY = -200
+_MEMORY, _MESSAGE = -200, 1000
 
 
 class Sizes(typing.NamedTuple):
@@ -20,25 +20,25 @@ class Sizes(typing.NamedTuple):
     saved: int
 
 
-def _check(status: int, error) -> None:
+def _check(status: int, written) -> None:
     if not status:
         return
-    message = ffi.string(error.message).decode()
+    message = ffi.string(written).decode()
     raise MemoryError(message) if status == _MEMORY else ValueError(message) if status > -100 else RuntimeError(message)
 
 
 def sizes(call: str) -> Sizes:
     """Elements of the arrays of a call. The plan is made, and kept."""
-    out, error = ffi.new("tareconv_sizes *"), ffi.new("tare_error *")
-    _check(lib.tareconv_sizes_of(call.encode(), out, error), error)
+    out, message = ffi.new("tareconv_sizes *"), ffi.new("char[]", _MESSAGE)
+    _check(lib.tareconv_sizes_of(call.encode(), out, message), message)
     return Sizes(out.x, out.weights, out.bias, out.y, out.saved)
 
 
 def _run(function, call: str, threads: int, addresses: dict[str, int]) -> None:
-    arrays, error = ffi.new("tareconv_arrays *"), ffi.new("tare_error *")
+    arrays, message = ffi.new("tareconv_arrays *"), ffi.new("char[]", _MESSAGE)
     for name, address in addresses.items():
         setattr(arrays, name, ffi.cast("void *", address))
-    _check(function(call.encode(), threads, arrays, error), error)
+    _check(function(call.encode(), threads, arrays, message), message)
 
 
 def forward(call: str, threads: int = 0, **addresses: int) -> None:
@@ -53,11 +53,11 @@ def backward(call: str, threads: int = 0, **addresses: int) -> None:
 
 def describe(call: str) -> str:
     """How the passes of a call are done, a line each."""
-    error = ffi.new("tare_error *")
-    length = lib.tareconv_describe(call.encode(), ffi.NULL, 0, error)
-    _check(0 if length else error.status, error)
+    message = ffi.new("char[]", _MESSAGE)
+    length = lib.tareconv_describe(call.encode(), ffi.NULL, 0, message)
+    _check(0 if length else lib.TARE_E_ARGUMENT, message)
     text = ffi.new("char[]", length + 1)
-    lib.tareconv_describe(call.encode(), text, length + 1, error)
+    lib.tareconv_describe(call.encode(), text, length + 1, message)
     return ffi.string(text).decode()
 
 

@@ -5,6 +5,8 @@
 
 #include "plans.h"
 
+_Static_assert(sizeof((tare_error *)0)->message == TARECONV_MESSAGE, "one length of messages");
+
 enum { LINE = 64 };
 
 /* A call at work: its plan, its crew, and what is still free of the crew's memory (areas of whole lines). */
@@ -73,16 +75,7 @@ static void *kept_in(const work *w, const void *saved) {
   return saved ? (char *)(uintptr_t)saved + bytes_of(w, w->plan->kept_at) : NULL;
 }
 
-tare_status tareconv_sizes_of(const char *call, tareconv_sizes *out, tare_error *error) {
-  tareconv_plan *plan;
-  tare_status status = tareconv_plan_get(call, &plan, error);
-  if (status) return status;
-  *out = plan->sizes;
-  tareconv_plan_put(plan);
-  return TARE_OK;
-}
-
-tare_status tareconv_forward(const char *call, int threads, const tareconv_arrays *a, tare_error *error) {
+static tare_status forward(const char *call, int threads, const tareconv_arrays *a, tare_error *error) {
   work w;
   tare_status status = begin(&w, call, threads, a, error);
   if (status) return status;
@@ -110,7 +103,7 @@ static tare_status prepared_of(work *w, const void *saved, const void *weights, 
   return tare_conv_prepare(plan, aligned_input(w, weights, w->plan->sizes.weights), fresh, workspace, w->crew->pool);
 }
 
-tare_status tareconv_backward(const char *call, int threads, const tareconv_arrays *a, tare_error *error) {
+static tare_status backward(const char *call, int threads, const tareconv_arrays *a, tare_error *error) {
   work w;
   tare_status status = begin(&w, call, threads, a, error);
   if (status) return status;
@@ -130,11 +123,38 @@ tare_status tareconv_backward(const char *call, int threads, const tareconv_arra
   return end(&w, status, error);
 }
 
-size_t tareconv_describe(const char *call, char *text, size_t size, tare_error *error) {
+/* The message of a failure to the caller. */
+static int told(tare_status status, const tare_error *error, char *message) {
+  if (status) memcpy(message, error->message, TARECONV_MESSAGE);
+  return (int)status;
+}
+
+int tareconv_sizes_of(const char *call, tareconv_sizes *out, char *message) {
+  tareconv_plan *plan;
+  tare_error error;
+  tare_status status = tareconv_plan_get(call, &plan, &error);
+  if (status) return told(status, &error, message);
+  *out = plan->sizes;
+  tareconv_plan_put(plan);
+  return 0;
+}
+
+int tareconv_forward(const char *call, int threads, const tareconv_arrays *arrays, char *message) {
+  tare_error error;
+  return told(forward(call, threads, arrays, &error), &error, message);
+}
+
+int tareconv_backward(const char *call, int threads, const tareconv_arrays *arrays, char *message) {
+  tare_error error;
+  return told(backward(call, threads, arrays, &error), &error, message);
+}
+
+size_t tareconv_describe(const char *call, char *text, size_t size, char *message) {
   static const struct { tare_pass pass; const char *name; } passes[] = {
     {TARE_FORWARD, "forward"}, {TARE_BACKWARD_DATA, "backward data"}, {TARE_BACKWARD_WEIGHTS, "backward weights"}};
   tareconv_plan *plan;
-  if (tareconv_plan_get(call, &plan, error)) return 0;
+  tare_error error;
+  if (told(tareconv_plan_get(call, &plan, &error), &error, message)) return 0;
   size_t length = 0;
   for (int i = 0; i < 3; i++) {
     const char *candidate = tare_conv_plan_candidate(plan->plan, passes[i].pass);

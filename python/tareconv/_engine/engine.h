@@ -15,7 +15,13 @@
 #ifndef TARECONV_ENGINE_H
 #define TARECONV_ENGINE_H
 
-#include <tare/status.h>
+#include <stddef.h>
+
+/*
+ * Functions return 0, or a int (below 0) after writing at most TARECONV_MESSAGE bytes to `message`: what was expected and what was
+ * found. This header needs none of tare's, so that the operators of frameworks can be compiled where those are not.
+ */
+enum { TARECONV_MESSAGE = 1000 };
 
 /* Elements (not bytes) of a call's arrays. */
 typedef struct tareconv_sizes { size_t x, weights, bias, y, saved; } tareconv_sizes;
@@ -27,19 +33,19 @@ typedef struct tareconv_arrays {
   void *y, *dx, *dweights;             /* written */
 } tareconv_arrays;
 
-tare_status tareconv_sizes_of(const char *call, tareconv_sizes *out, tare_error *error);
+int tareconv_sizes_of(const char *call, tareconv_sizes *out, char *message);
 /* x, weights, y; bias and saved may be NULL. */
-tare_status tareconv_forward(const char *call, int threads, const tareconv_arrays *arrays, tare_error *error);
+int tareconv_forward(const char *call, int threads, const tareconv_arrays *arrays, char *message);
 /* dy, and x for dweights, weights for dx; a gradient that is NULL is not computed. */
-tare_status tareconv_backward(const char *call, int threads, const tareconv_arrays *arrays, tare_error *error);
+int tareconv_backward(const char *call, int threads, const tareconv_arrays *arrays, char *message);
 /* The plan's candidates and the reasons, as many lines; into text (always terminated). Returns the whole length, 0 after an error. */
-size_t tareconv_describe(const char *call, char *text, size_t size, tare_error *error);
+size_t tareconv_describe(const char *call, char *text, size_t size, char *message);
 
 /* What an operator of a framework needs, as one table: it is given this when it is loaded, and links with nothing of ours. */
 typedef struct tareconv_engine {
-  tare_status (*sizes)(const char *call, tareconv_sizes *out, tare_error *error);
-  tare_status (*forward)(const char *call, int threads, const tareconv_arrays *arrays, tare_error *error);
-  tare_status (*backward)(const char *call, int threads, const tareconv_arrays *arrays, tare_error *error);
+  int (*sizes)(const char *call, tareconv_sizes *out, char *message);
+  int (*forward)(const char *call, int threads, const tareconv_arrays *arrays, char *message);
+  int (*backward)(const char *call, int threads, const tareconv_arrays *arrays, char *message);
 } tareconv_engine;
 
 const tareconv_engine *tareconv_engine_table(void);
