@@ -34,7 +34,7 @@ def main() -> None:
     out, headers = sys.argv[1], [pathlib.Path(name) for name in sys.argv[2:]]
     builder = cffi.FFI()
     builder.cdef("\n".join(declarations(path.read_text()) for path in headers))
-    builder.set_source("tareconv._core", "\n".join(f"#include <tare/{path.name}>" for path in headers))
+    builder.set_source("tareconv._core", "\n".join(f"#include <{path.parent.name}/{path.name}>" for path in headers))
     builder.emit_c_code(out)
 
 
