@@ -8,6 +8,7 @@ Two that are about equal may be chosen differently on another run, with other la
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import math
 import os
@@ -117,14 +118,9 @@ class Choices:
             return known[images]
 
     def _ask(self, g: Geometry, layout: str, passes: int) -> bool:
-        found: list = []
         # In a thread of its own nothing that the framework is doing here (tracing, recording gradients) sees the measurement.
-        thread = threading.Thread(target=lambda: found.append(_measure(g, layout, passes, lambda h: self._framework(h, layout, passes))))
-        thread.start()
-        thread.join()
-        if not found:
-            return False
-        ours, theirs = found[0]
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+            ours, theirs = thread.submit(_measure, g, layout, passes, lambda h: self._framework(h, layout, passes)).result()
         if os.environ.get("TARE_VERBOSE"):
             print(f"tareconv: {g.call(layout, passes)}: tare {ours * 1e3:.3g} ms, {self._name} {theirs * 1e3:.3g} ms", file=sys.stderr)
         return ours < theirs

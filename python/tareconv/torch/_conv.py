@@ -73,7 +73,9 @@ def _reason_against(x: Tensor, weight: Tensor) -> str:
     return ""
 
 
-def _use_engine(x: Tensor, weight: Tensor, how: How, engine: str) -> bool:
+def _use_engine(x: Tensor, weight: Tensor, how: How, engine: str, image: tuple[int, ...] | None = None) -> bool:
+    """`image`: the shape of a convolution's images, where x is its result and not they."""
+    engine = choice.check(engine)
     if engine == "framework":
         return False
     reason = _reason_against(x, weight)
@@ -84,15 +86,17 @@ def _use_engine(x: Tensor, weight: Tensor, how: How, engine: str) -> bool:
     # An exported graph is to run where tareconv is not; functorch's transforms know only PyTorch's own operators.
     if torch.compiler.is_exporting() or torch._C._functorch.peek_interpreter_stack() is not None:
         return False
-    return x.dim() < 5 and _measured(x, weight, how)
+    return x.dim() < 5 and _measured(x, weight, how, image)
 
 
-def _measured(x: Tensor, weight: Tensor, how: How) -> bool:
+def _measured(x: Tensor, weight: Tensor, how: How, image: tuple[int, ...] | None) -> bool:
     passes = FORWARD
     if torch.is_grad_enabled():
         passes |= DATA * x.requires_grad | WEIGHTS * weight.requires_grad
+    if image is not None:
+        passes = FORWARD if passes == FORWARD else FORWARD | DATA | WEIGHTS
     last = x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
-    return _faster(tuple(int(n) for n in x.shape), tuple(weight.shape), how, "nhwc" if last else "nchw", passes)
+    return _faster(tuple(int(n) for n in image or x.shape), tuple(weight.shape), how, "nhwc" if last else "nchw", passes)
 
 
 def framework(x: Tensor, weight: Tensor, bias: Tensor | None, how: How) -> Tensor:
@@ -104,8 +108,24 @@ def framework(x: Tensor, weight: Tensor, bias: Tensor | None, how: How) -> Tenso
     return _PLAIN[len(padding)](x, weight, bias, how.stride, padding, how.dilation, how.groups)
 
 
+def engine_border(padding_mode: str) -> str | None:
+    """The engine's name of a padding mode, None if it has none."""
+    return _BORDERS.get(padding_mode)
+
+
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, how: How, engine: str) -> Tensor:
     """y of x [n, c, ...] and weight [o, c / groups, ...]."""
     if _use_engine(x, weight, how, engine):
         return torch_op.convolve(x, weight, bias, how.stride, how.padding, how.dilation, how.groups, how.border)
     return framework(x, weight, bias, how)
+
+
+def convolve_transposed(x: Tensor, weight: Tensor, bias: Tensor | None, more: tuple[int, ...], how: How, engine: str) -> Tensor:
+    """y of x [n, c, ...] and weight [c, o / groups, ...], `more` pixels at each end. Chosen as the convolution whose gradient it is."""
+    kernel = weight.shape[2:]
+    size = tuple((n - 1) * s - 2 * p + d * (k - 1) + m + 1
+                 for n, s, p, d, k, m in zip(x.shape[2:], how.stride, how.padding, how.dilation, kernel, more))
+    image = (x.shape[0], weight.shape[1] * how.groups, *size)
+    if _use_engine(x, weight, how, engine, image):
+        return torch_op.convolve_transposed(x, weight, bias, size, how.stride, how.padding, how.dilation, how.groups)
+    return _TRANSPOSED[len(kernel)](x, weight, bias, how.stride, how.padding, more, how.groups, how.dilation)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What makes a PyTorch layer obey: its weights are composed of coefficients, and its state is that of the plain layer.
+
+`weight` is no parameter but w0 + scale B t, rounded so that the rule holds exactly; t, the parameter `coefficients`, is what is trained.
+State dicts hold `weight` and `bias`, as the plain layer's; the scale goes along as metadata, so that an optimizer's state keeps its meaning.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .. import Basis, Constraint, Covariance, residual
+from .._compose import Composer
+from .._engine.choice import check as check_engine
+from .._layout import Layout
+from .._operations import Torch
+from .._start import deviation, scale_of
+from ._exact import exact_of
+
+_ops = Torch()
+_TOLD = 1e-5
+"""Projections that change weights by less than this part of the largest are rounding, and nothing to warn of."""
+
+
+def _composed_type(dtype: torch.dtype) -> torch.dtype:
+    """Weights are composed in float32 at least: half precision holds too few digits for sums."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+class Constrained(nn.Module):
+    """A mixin before a layer of PyTorch whose `weight` it replaces. `_layout` says where the weight's axes are."""
+
+    _layout: Layout
+
+    def _start(self, rule: str | Constraint, basis: str, covariance: Covariance | None, engine: str) -> None:
+        """Takes the place of the plain weight; the layer is as after reset_parameters()."""
+        plain = self._parameters["weight"]
+        constraint = _constraint(rule, tuple(plain.shape[2:]), self.in_channels // self.groups)
+        made = Basis(constraint, basis, covariance)  # refuses what does not fit, while the layer is still whole
+        self.engine = engine
+        check_engine(engine)
+        self._basis = made
+        self._shape = tuple(plain.shape)
+        self._build()
+        del self._parameters["weight"]
+        units = math.prod(self._shape) // constraint.taps
+        self.coefficients = nn.Parameter(torch.empty(made.coefficients, units, device=plain.device, dtype=plain.dtype))
+        self.register_buffer("scale", torch.ones((), device=plain.device), persistent=False)
+        self.register_buffer("_rest", None, persistent=False)
+        self.adapted = False
+        self._place()
+        self.reset_parameters()
+
+    def _build(self) -> None:
+        """What follows from the basis."""
+        self._composer = Composer.of(self._basis)
+        self._exact = exact_of(self._composer, self._basis.constraint)
+
+    def _place(self) -> None:
+        """The composer's constants where the coefficients are. Not buffers: those follow a layer to half precision, and travel between ranks."""
+        dtype, device = _composed_type(self.coefficients.dtype), self.coefficients.device
+        arrays = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in self._composer.constants.items()}
+        self._constants = {name: a.to(device, dtype if a.is_floating_point() else None) for name, a in arrays.items()}
+
+    @property
+    def rule(self) -> str:
+        """The rule in canonical form."""
+        return self._basis.constraint.text
+
+    @property
+    def constraint(self) -> Constraint:
+        """The rule."""
+        return self._basis.constraint
+
+    @property
+    def basis(self) -> str:
+        """The basis' canonical name."""
+        return self._basis.name
+
+    @property
+    def weight(self) -> Tensor:
+        """The weights in use, composed anew: in the layer's precision, obeying exactly. Assigning to it projects and solves for the coefficients."""
+        if "coefficients" not in self._parameters:
+            raise AttributeError(f"{type(self).__name__} has no weight yet")
+        return self._kernel(self.coefficients.dtype)
+
+    @weight.setter
+    def weight(self, value: Tensor) -> None:
+        if tuple(value.shape) != self._shape:
+            raise ValueError(f"weight: expected the shape {self._shape}, found {tuple(value.shape)}")
+        with torch.no_grad():
+            self.coefficients.copy_(self._solved(value, None))
+            self._keep(value)
+
+    def __setattr__(self, name: str, value) -> None:
+        if name == "weight" and "coefficients" in self._parameters:  # nn.Module would take a Parameter for a new one of its own
+            type(self).weight.fset(self, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _kernel(self, dtype: torch.dtype) -> Tensor:
+        """The weights as `dtype` holds them, obeying exactly, with gradients for the coefficients."""
+        if torch.is_autocast_enabled(self.coefficients.device.type):
+            with torch.autocast(self.coefficients.device.type, enabled=False):
+                return self._kernel_of_units(dtype)
+        return self._kernel_of_units(dtype)
+
+    def _kernel_of_units(self, dtype: torch.dtype) -> Tensor:
+        t = self.coefficients.to(_composed_type(self.coefficients.dtype))
+        w = self._composer.compose(_ops, self._constants, t, self.scale.to(t.dtype))
+        if self._rest is not None:
+            w = w + self._rest
+        return self._of_units(self._exact(_ops, self._constants, w, str(dtype).removeprefix("torch.")))
+
+    def _of_units(self, w: Tensor) -> Tensor:
+        """(taps, units) as the layer's weight."""
+        return self._grouped(self._layout.kernel(_ops, w, self._ungrouped_shape(), self.constraint)).reshape(self._shape)
+
+    def _to_units(self, weight: Tensor) -> Tensor:
+        """The layer's weight as (taps, units)."""
+        return self._layout.columns(_ops, self._ungrouped(weight), self.constraint)
+
+    def _ungrouped_shape(self) -> tuple[int, ...]:
+        """The shape of a weight whose filters of all groups stand side by side; plain layers have it so, transposed ones have groups along the inputs."""
+        return self._shape
+
+    def _grouped(self, weight: Tensor) -> Tensor:
+        """From that shape."""
+        return weight
+
+    def _ungrouped(self, weight: Tensor) -> Tensor:
+        """To that shape."""
+        return weight
+
+    def reset_parameters(self) -> None:
+        """Draws the coefficients anew, and the bias as the plain layer does; the next training batch sets the scale again."""
+        if "coefficients" not in self._parameters:
+            super().reset_parameters()
+            return
+        nn.init.normal_(self.coefficients, 0, deviation(self._basis))
+        nn.init.ones_(self.scale)
+        self._rest = None
+        self.adapted = False
+        if self.bias is not None:
+            bound = 1 / math.sqrt(math.prod(self._shape[1:]))
+            nn.init.uniform_(self.bias, -bound, bound)
+
+    @torch.no_grad()
+    def adapt(self, x: Tensor) -> None:
+        """Brings the response to the images `x` to variance 1 (the mean over filters), by the scale of the basis or, where the basis has none,
+        of the coefficients. The first training batch does this by itself; with several processes that train together it is the mean over them.
+        """
+        t = self.coefficients.to(_composed_type(self.coefficients.dtype))
+        w = self._of_units(self._composer.respond(_ops, self._constants, t) * self.scale).to(t.dtype)
+        y = self._respond(x.to(t.dtype), w)
+        variance = y.var([0, *range(2, y.dim())], correction=0).mean()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(variance)
+            variance /= torch.distributed.get_world_size()
+        fits = torch.isfinite(variance) & (variance > 0)
+        factor = torch.where(fits, variance, 1).rsqrt()
+        (self.scale if self._basis.absorbs else self.coefficients).mul_(factor)
+        self.adapted = True
+
+    def _arguments(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """x, weight and bias for the convolution; under autocast all in its precision."""
+        if self.training and not self.adapted:
+            self.adapt(x)
+        if not torch.is_autocast_enabled(x.device.type) or x.dtype == torch.float64:
+            return x, self._kernel(self.coefficients.dtype), self.bias
+        dtype = torch.get_autocast_dtype(x.device.type)
+        return x.to(dtype), self._kernel(dtype), None if self.bias is None else self.bias.to(dtype)
+
+    def _solved(self, weight: Tensor, scale: float | None) -> Tensor:
+        """Coefficients of the nearest weights that obey, with a warning if those given do not. `scale`: as it was saved, or None: this layer's, or one that
+        makes the coefficients as large as at the start."""
+        w = self._to_units(weight.detach()).to("cpu", torch.float64).t().numpy()
+        t = self._basis.solve(w)
+        self._warn_if_projected(w, t)
+        if self._basis.absorbs:
+            if scale is None and not self.adapted:
+                scale = scale_of(self._basis, t)
+            if scale is not None:
+                self.scale.fill_(scale)
+            t = t / float(self.scale)
+        self.adapted = True
+        return torch.from_numpy(t.T).to(self.coefficients)
+
+    @torch.no_grad()
+    def _keep(self, weight: Tensor) -> None:
+        """After `weight`, of which the coefficients were solved: makes them compose to it bit by bit. The grid does so by itself; a lattice would round
+        what is composed to other weights nearby, so what is missing (some last bits, exact in their subtraction) is added from now on.
+        """
+        self._rest = None
+        if self._composer.grid is not None or weight.dtype != torch.float32 or self.coefficients.dtype != torch.float32:
+            return
+        units = self._to_units(weight.detach())
+        if residual(units.t().cpu().numpy(), self.constraint) == 0:
+            self._rest = units.to(self.coefficients.device) - self._composer.compose(_ops, self._constants, self.coefficients, self.scale)
+
+    def _warn_if_projected(self, w: np.ndarray, t: np.ndarray) -> None:
+        change = np.abs(self._basis.compose(t) - w).max()
+        largest = np.abs(w).max()
+        if change <= _TOLD * largest:
+            return
+        missed = float(residual(w.astype(np.float32), self.constraint))
+        warnings.warn(f"tareconv: weights that break the rule '{self.rule}' (A w - b is up to {missed:.3g}) were taken to the nearest that obey: a "
+                      f"change of up to {change:.3g}, where the largest weight is {largest:.3g}", stacklevel=4)
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        destination[prefix + "weight"] = self.weight if keep_vars else self.weight.detach()
+        if self.bias is not None:
+            destination[prefix + "bias"] = self.bias if keep_vars else self.bias.detach()
+        if hasattr(destination, "_metadata") and self.adapted:
+            destination._metadata[prefix[:-1]]["scale"] = float(self.scale)
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
+        plain, own = prefix + "weight", prefix + "coefficients"
+        given = {name: value for name, value in state_dict.items() if name.startswith(prefix) and name != plain}
+        weight = state_dict.get(plain)
+        if weight is not None and tuple(weight.shape) != self._shape:
+            error_msgs.append(f"size mismatch for {plain}: copying a param with shape {weight.shape} from checkpoint, the shape in current model is "
+                              f"{torch.Size(self._shape)}.")
+            weight = self.weight
+        if weight is not None:
+            given[own] = self._solved(weight, local_metadata.get("scale"))
+        missing: list[str] = []
+        super()._load_from_state_dict(given, prefix, local_metadata, strict, missing, unexpected_keys, error_msgs)
+        if weight is not None:
+            self._keep(weight)
+        missing_keys += [plain if name == own else name for name in missing]
+
+    def _apply(self, fn, recurse=True):
+        scale = self.scale
+        super()._apply(fn, recurse)
+        if self.scale.dtype != scale.dtype:  # the scale stays in float32
+            self.scale = torch.ones((), device=self.scale.device) if scale.is_meta else scale.to(self.scale.device)
+        self._place()
+        return self
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name not in ("_composer", "_exact", "_constants")}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self._build()
+        self._place()
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, rule={self.rule!r}, basis={self.basis!r}" + (f", engine={self.engine!r}" if self.engine != "auto" else "")
+
+
+def _constraint(rule: str | Constraint, kernel: tuple[int, ...], channels: int) -> Constraint:
+    if not isinstance(rule, Constraint):
+        return Constraint(rule, kernel, channels)
+    if rule.kernel_size != kernel or (rule.per_filter and rule.channels != channels):
+        raise ValueError(f"rule: expected one for a kernel of {kernel} and {channels} input channels, found {rule!r}")
+    return rule
