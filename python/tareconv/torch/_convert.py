@@ -80,7 +80,7 @@ def release(module: nn.Module) -> nn.Module:
         bias = layer._parameters.pop("bias")
         for name in ("coefficients", "scale", "_rest"):
             delattr(layer, name)
-        for name in ("engine", "adapted", "_basis", "_shape", "_composer", "_exact", "_constants"):
+        for name in ("engine", "adapted", "_basis", "_shape", "_absorbs", "_crossed", "_composer", "_exact", "_constants"):
             del layer.__dict__[name]
         layer.__class__ = layer.plain
         layer.weight = nn.Parameter(weight, requires_grad=trained)

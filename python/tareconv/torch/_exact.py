@@ -58,11 +58,12 @@ def exact_of(composer: Composer, constraint: Constraint):
     except (ValueError, NotImplementedError):
         return composer.obey
 
+    rule, kernel, channels = constraint.text, list(constraint.kernel_size), constraint.channels if constraint.per_filter else 1
+
     def exact(ops, constants, w, dtype):
         kind = getattr(torch, dtype)
         if w.device.type != "cpu" or kind == torch.float64:
             return composer.obey(ops, constants, w, dtype)
-        channels = constraint.channels if constraint.per_filter else 1
-        return obey(w, constraint.text, list(constraint.kernel_size), channels, _FORMATS.get(kind, "")).to(kind)
+        return obey(w, rule, kernel, channels, _FORMATS.get(kind, "")).to(kind)
 
     return exact

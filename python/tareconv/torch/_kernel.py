@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from .. import Basis, Constraint, Covariance, residual
 from .._compose import Composer
 from .._engine.choice import check as check_engine
-from .._layout import Layout
 from .._operations import Torch
 from .._start import deviation, scale_of
 from ._exact import exact_of
@@ -33,9 +32,9 @@ def _composed_type(dtype: torch.dtype) -> torch.dtype:
 
 
 class Constrained(nn.Module):
-    """A mixin before a layer of PyTorch whose `weight` it replaces. `_layout` says where the weight's axes are."""
+    """A mixin before a layer of PyTorch whose `weight` it replaces. `_flipped`: that is [inputs, outputs / groups, ...], as transposed layers have it."""
 
-    _layout: Layout
+    _flipped = False
 
     def _start(self, rule: str | Constraint, basis: str, covariance: Covariance | None, engine: str) -> None:
         """Takes the place of the plain weight; the layer is as after reset_parameters()."""
@@ -57,7 +56,8 @@ class Constrained(nn.Module):
         self.reset_parameters()
 
     def _build(self) -> None:
-        """What follows from the basis."""
+        """What follows from the basis. In a step nothing looks into C."""
+        self._absorbs, self._crossed = self._basis.absorbs, self._flipped and self.constraint.per_filter
         self._composer = Composer.of(self._basis)
         self._exact = exact_of(self._composer, self._basis.constraint)
 
@@ -118,24 +118,18 @@ class Constrained(nn.Module):
         return self._of_units(self._exact(_ops, self._constants, w, str(dtype).removeprefix("torch.")))
 
     def _of_units(self, w: Tensor) -> Tensor:
-        """(taps, units) as the layer's weight."""
-        return self._grouped(self._layout.kernel(_ops, w, self._ungrouped_shape(), self.constraint)).reshape(self._shape)
+        """(taps, units) as the layer's weight; the order of _layout.py, without its look into C, which torch.compile would stumble over."""
+        if not self._crossed:
+            return w.t().reshape(self._shape)
+        inputs, outputs, *kernel = self._shape
+        return w.t().reshape(self.groups, outputs, inputs // self.groups, *kernel).transpose(1, 2).reshape(self._shape)
 
     def _to_units(self, weight: Tensor) -> Tensor:
         """The layer's weight as (taps, units)."""
-        return self._layout.columns(_ops, self._ungrouped(weight), self.constraint)
-
-    def _ungrouped_shape(self) -> tuple[int, ...]:
-        """The shape of a weight whose filters of all groups stand side by side; plain layers have it so, transposed ones have groups along the inputs."""
-        return self._shape
-
-    def _grouped(self, weight: Tensor) -> Tensor:
-        """From that shape."""
-        return weight
-
-    def _ungrouped(self, weight: Tensor) -> Tensor:
-        """To that shape."""
-        return weight
+        if self._crossed:
+            inputs, outputs, *kernel = self._shape
+            weight = weight.reshape(self.groups, inputs // self.groups, outputs, *kernel).transpose(1, 2)
+        return weight.reshape(-1, self._composer.taps).t()
 
     def reset_parameters(self) -> None:
         """Draws the coefficients anew, and the bias as the plain layer does; the next training batch sets the scale again."""
@@ -164,7 +158,7 @@ class Constrained(nn.Module):
             variance /= torch.distributed.get_world_size()
         fits = torch.isfinite(variance) & (variance > 0)
         factor = torch.where(fits, variance, 1).rsqrt()
-        (self.scale if self._basis.absorbs else self.coefficients).mul_(factor)
+        (self.scale if self._absorbs else self.coefficients).mul_(factor)
         self.adapted = True
 
     def _arguments(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -182,7 +176,7 @@ class Constrained(nn.Module):
         w = self._to_units(weight.detach()).to("cpu", torch.float64).t().numpy()
         t = self._basis.solve(w)
         self._warn_if_projected(w, t)
-        if self._basis.absorbs:
+        if self._absorbs:
             if scale is None and not self.adapted:
                 scale = scale_of(self._basis, t)
             if scale is not None:
@@ -244,7 +238,7 @@ class Constrained(nn.Module):
         return self
 
     def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name not in ("_composer", "_exact", "_constants")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_absorbs", "_crossed", "_composer", "_exact", "_constants")}
 
     def __setstate__(self, state):
         super().__setstate__(state)

@@ -7,15 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import Constraint, Covariance
-from .._layout import TORCH, TORCH_TRANSPOSED
 from ._conv import How, convolve, convolve_transposed, engine_border
 from ._kernel import Constrained
 
 
 class _Convolution(Constrained):
     """Conv1d, Conv2d, Conv3d."""
-
-    _layout = TORCH
 
     def _respond(self, x: Tensor, weight: Tensor) -> Tensor:
         return self._conv_forward(x, weight, None)
@@ -37,19 +34,7 @@ class _Convolution(Constrained):
 class _Transposed(Constrained):
     """ConvTranspose1d, ConvTranspose2d, ConvTranspose3d. The rule speaks of the weights as they are stored."""
 
-    _layout = TORCH_TRANSPOSED
-
-    def _ungrouped_shape(self) -> tuple[int, ...]:
-        inputs, outputs, *kernel = self._shape
-        return (inputs // self.groups, outputs * self.groups, *kernel)
-
-    def _grouped(self, weight: Tensor) -> Tensor:
-        inputs, outputs, *kernel = self._ungrouped_shape()
-        return weight.reshape(inputs, self.groups, outputs // self.groups, *kernel).transpose(0, 1)
-
-    def _ungrouped(self, weight: Tensor) -> Tensor:
-        inputs, outputs, *kernel = self._shape
-        return weight.reshape(self.groups, inputs // self.groups, outputs, *kernel).transpose(0, 1).reshape(self._ungrouped_shape())
+    _flipped = True
 
     def _respond(self, x: Tensor, weight: Tensor) -> Tensor:
         return self._transposed(x, weight, None, None)
