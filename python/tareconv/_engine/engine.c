@@ -55,10 +55,19 @@ static size_t bytes_needed(const work *w, const tareconv_arrays *a) {
   return bytes;
 }
 
-static tare_status begin(work *w, const char *call, int threads, const tareconv_arrays *arrays, tare_error *error) {
+/* Whether the plan has the passes that are asked of it. */
+static tare_status check_passes(const work *w, int passes, tare_error *error) {
+  for (int pass = TARE_FORWARD; pass <= TARE_BACKWARD_WEIGHTS; pass *= 2)
+    if ((passes & pass) && !tare_conv_plan_candidate(w->plan->plan, (tare_pass)pass))
+      return tareconv_fail(error, TARE_E_ARGUMENT, "expected a call whose passes have %d among them, found '%s'", pass, w->plan->call);
+  return TARE_OK;
+}
+
+static tare_status begin(work *w, const char *call, int threads, int passes, const tareconv_arrays *arrays, tare_error *error) {
   tare_status status = tareconv_plan_get(call, &w->plan, error);
   if (status) return status;
-  status = tareconv_crew_get(threads, bytes_needed(w, arrays), &w->crew, error);
+  status = check_passes(w, passes, error);
+  if (!status) status = tareconv_crew_get(threads, bytes_needed(w, arrays), &w->crew, error);
   if (status) tareconv_plan_put(w->plan);
   else w->free = w->crew->memory;
   return status;
@@ -77,7 +86,7 @@ static void *kept_in(const work *w, const void *saved) {
 
 static tare_status forward(const char *call, int threads, const tareconv_arrays *a, tare_error *error) {
   work w;
-  tare_status status = begin(&w, call, threads, a, error);
+  tare_status status = begin(&w, call, threads, TARE_FORWARD, a, error);
   if (status) return status;
   const tareconv_sizes *s = &w.plan->sizes;
   const tare_conv_plan *plan = w.plan->plan;
@@ -105,7 +114,8 @@ static tare_status prepared_of(work *w, const void *saved, const void *weights, 
 
 static tare_status backward(const char *call, int threads, const tareconv_arrays *a, tare_error *error) {
   work w;
-  tare_status status = begin(&w, call, threads, a, error);
+  int passes = (a->dx ? TARE_BACKWARD_DATA : 0) | (a->dweights ? TARE_BACKWARD_WEIGHTS : 0);
+  tare_status status = begin(&w, call, threads, passes, a, error);
   if (status) return status;
   const tareconv_sizes *s = &w.plan->sizes;
   const tare_conv_plan *plan = w.plan->plan;
