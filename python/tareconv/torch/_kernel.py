@@ -22,6 +22,7 @@ from .._start import deviation, scale_of
 from ._exact import exact_of
 
 _ops = Torch()
+_MOST_IMAGES = 256
 _TOLD = 1e-5
 """Projections that change weights by less than this part of the largest are rounding, and nothing to warn of."""
 
@@ -146,12 +147,15 @@ class Constrained(nn.Module):
 
     @torch.no_grad()
     def adapt(self, x: Tensor) -> None:
-        """Brings the response to the images `x` to variance 1 (the mean over filters), by the scale of the basis or, where the basis has none,
-        of the coefficients. The first training batch does this by itself; with several processes that train together it is the mean over them.
+        """Brings the response to the images `x` (the first 256 of them) to variance 1, by the scale of the basis or, where the basis has none, of the
+        coefficients. The variance is that over images and places, its mean over filters; a zero border is no part of the image. The first training
+        batch does this by itself; of several processes that train together the mean counts.
         """
+        if not x.numel():
+            return
         t = self.coefficients.to(_composed_type(self.coefficients.dtype))
         w = self._of_units(self._composer.respond(_ops, self._constants, t) * self.scale).to(t.dtype)
-        y = self._respond(x.to(t.dtype), w)
+        y = self._respond(x[:_MOST_IMAGES].to(t.dtype), w)
         variance = y.var([0, *range(2, y.dim())], correction=0).mean()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(variance)

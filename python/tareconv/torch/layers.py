@@ -15,6 +15,10 @@ class _Convolution(Constrained):
     """Conv1d, Conv2d, Conv3d."""
 
     def _respond(self, x: Tensor, weight: Tensor) -> Tensor:
+        x = x if x.dim() == weight.dim() else x[None]
+        inside = all(size > step * (taps - 1) for size, taps, step in zip(x.shape[2:], self.kernel_size, self.dilation))
+        if self.padding_mode == "zeros" and inside:  # without the border
+            return convolve(x, weight, None, How(self.stride, (0,) * len(self.stride), self.dilation, self.groups), self.engine)
         return self._conv_forward(x, weight, None)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,7 +41,7 @@ class _Transposed(Constrained):
     _flipped = True
 
     def _respond(self, x: Tensor, weight: Tensor) -> Tensor:
-        return self._transposed(x, weight, None, None)
+        return self._transposed(x if x.dim() == weight.dim() else x[None], weight, None, None)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         return self._transposed(*self._arguments(x), output_size)
