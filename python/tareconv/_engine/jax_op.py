@@ -39,6 +39,8 @@ def _floats(*shape: int) -> jax.ShapeDtypeStruct:
 
 
 def _operator(name: str, call: str, results, *arguments):
+    if not available():
+        raise RuntimeError("the engine's operator for JAX could not be compiled")
     return jax.ffi.ffi_call(name, results, vmap_method="sequential")(*arguments, call=call)
 
 
