@@ -82,12 +82,15 @@ const char *cli_nearest(const char *word, const char *const *names, size_t count
 /* help.c */
 void cli_help(const cli_verb *verb);
 const char *cli_position_help(const char *name);
+void cli_option_text(const cli_use *use, char *text, size_t size); /* what an option does, its range and its default */
 void cli_wrap(FILE *file, const char *text, int indent, int column, int width); /* `text` at `indent`, the cursor being at `column` */
 
 /* verbs, version: main.c, version.c */
 extern const cli_verb cli_verbs[];
 extern const size_t cli_verb_count;
 void cli_version(void);
+void cli_man(const cli_verb *verb);         /* man.c: a manual page; NULL: tare's own */
+int cli_completion(const char *shell);      /* completion.c: a script for bash, zsh or fish. 0 or the exit code */
 /* What a bug report and a report need to know of this machine and build, a pair at a time ("oneDNN", "2.6.0"). */
 void cli_facts(void (*put)(void *user, const char *name, const char *value), void *user);
 

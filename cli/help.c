@@ -40,18 +40,23 @@ void cli_wrap(FILE *file, const char *text, int indent, int column, int width) {
   fputc('\n', file);
 }
 
+void cli_option_text(const cli_use *use, char *text, size_t size) {
+  const cli_option *option = &cli_option_table[use->id];
+  const char *value = use->shown ? use->shown : use->value;
+  char range[64] = "";
+  if (option->kind == CLI_INTEGER || option->kind == CLI_NUMBER) cli_range(option, range, sizeof range);
+  snprintf(text, size, "%s%s%s%s%s%s%s", option->help, *range || value ? " (" : "", range, *range && value ? "; " : "",
+           value ? "default: " : "", value ? value : "", *range || value ? ")" : "");
+}
+
 static void option_line(const cli_use *use, int width) {
   enum { INDENT = 26 };
   const cli_option *option = &cli_option_table[use->id];
-  char head[64], range[64] = "", text[800], letter[4] = "  ";
+  char head[64], text[800], letter[4] = "  ";
   if (option->letter) snprintf(letter, sizeof letter, "-%c", option->letter);
   snprintf(head, sizeof head, "  %s%s --%s%s%s", letter, option->letter ? "," : " ", option->name, option->argument ? " " : "",
            option->argument ? option->argument : "");
-  const char *value = use->shown ? use->shown : use->value;
-  if (option->kind == CLI_INTEGER || option->kind == CLI_NUMBER)
-    cli_range(option, range, sizeof range);
-  snprintf(text, sizeof text, "%s%s%s%s%s%s%s", option->help, *range || value ? " (" : "", range, *range && value ? "; " : "",
-           value ? "default: " : "", value ? value : "", *range || value ? ")" : "");
+  cli_option_text(use, text, sizeof text);
   fputs(head, stdout);
   if (strlen(head) + 2 > INDENT) fputc('\n', stdout);
   cli_wrap(stdout, text, INDENT, strlen(head) + 2 > INDENT ? 0 : (int)strlen(head), width);

@@ -116,7 +116,8 @@ static void map(void) {
     if (i == 0 || strcmp(cli_verbs[i].task, cli_verbs[i - 1].task) != 0) printf("\n%s\n", cli_verbs[i].task);
     printf("  %-8s%s\n", cli_verbs[i].name, cli_verbs[i].summary);
   }
-  printf("\nNothing at hand? 'tare race leaves' races on built-in images.\n");
+  printf("\nNothing at hand? 'tare race leaves' races on built-in images.\n"
+         "'tare --version' says what this build is, 'tare --completion bash' (zsh, fish) prints completions for a shell.\n");
 }
 
 static const cli_verb *find_verb(const char *name) {
@@ -125,10 +126,13 @@ static const cli_verb *find_verb(const char *name) {
   return NULL;
 }
 
-static int unknown_verb(const char *word) {
-  const char *nearest = cli_nearest(word, &cli_verbs[0].name, cli_verb_count, sizeof cli_verbs[0]);
-  const char *what = word[0] == '-' ? "option" : "verb";
-  if (nearest && word[0] != '-') return cli_fail(TARE_E_ARGUMENT, "unknown verb '%s'; did you mean 'tare %s'?", word, nearest);
+static int unknown_word(const char *word) {
+  static const char *const options[] = {"--help", "--version", "--completion", "--man"};
+  int is_option = word[0] == '-';
+  const char *nearest = is_option ? cli_nearest(word, options, sizeof options / sizeof *options, sizeof *options)
+                                  : cli_nearest(word, &cli_verbs[0].name, cli_verb_count, sizeof cli_verbs[0]);
+  const char *what = is_option ? "option" : "verb";
+  if (nearest) return cli_fail(TARE_E_ARGUMENT, "unknown %s '%s'; did you mean 'tare %s'?", what, word, nearest);
   return cli_fail(TARE_E_ARGUMENT, "unknown %s '%s'; 'tare' alone lists the verbs", what, word);
 }
 
@@ -147,10 +151,14 @@ static int run_verb(const cli_verb *verb, int argc, char **argv) {
 static int run(int argc, char **argv) {
   const char *word = argc > 1 ? argv[1] : "--help";
   if (strcmp(word, "--version") == 0) return cli_version(), 0;
-  int help = strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+  if (strcmp(word, "--completion") == 0) return cli_completion(argc > 2 ? argv[2] : NULL);
+  int man = strcmp(word, "--man") == 0;
+  if (man && argc < 3) return cli_man(NULL), 0;
+  int help = man || strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
   if (help && argc < 3) return map(), 0;
   const cli_verb *verb = find_verb(help ? argv[2] : word);
-  if (!verb) return unknown_verb(help ? argv[2] : word);
+  if (!verb) return unknown_word(help ? argv[2] : word);
+  if (man) return cli_man(verb), 0;
   if (help) return cli_help(verb), 0;
   return run_verb(verb, argc - 2, argv + 2);
 }

@@ -12,7 +12,9 @@ import sys
 import tempfile
 import termios
 import time
-import traceback
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import tap  # noqa: E402: it stands in the folder above
 
 TRAIN = ['train', 'leaves', '--images', '6', '--patch', '20', '--batch', '8', '--out', 'm']
 
@@ -96,18 +98,8 @@ def interrupted_and_gone_on(tare):
 TESTS = [bar_says_it_all, bar_fits_the_width, no_color_and_plain_letters, quiet_where_nobody_looks, interrupted_and_gone_on]
 
 
-def main(tare):
-    print(f'1..{len(TESTS)}')
-    for number, test in enumerate(TESTS, 1):
-        with tempfile.TemporaryDirectory() as folder:
-            os.chdir(folder)
-            try:
-                test(tare)
-                print('ok', number, test.__name__, flush=True)
-            except Exception:
-                print('not ok', number, test.__name__, flush=True)
-                print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()), flush=True)
-            os.chdir('/')
-
-
-main(os.path.abspath(sys.argv[1]))
+with tempfile.TemporaryDirectory() as folder:
+    binary = os.path.abspath(sys.argv[1])
+    os.chdir(folder)
+    tap.run(TESTS, binary)
+    os.chdir('/')

@@ -7,9 +7,10 @@ import re
 import subprocess
 import sys
 import tempfile
-import traceback
 
-from browser import Browser, find
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import tap  # noqa: E402: it stands in the folder above
+from browser import Browser, find  # noqa: E402
 
 SMALL = '--images 6 --patch 20 --kernel 5 --steps 40 --batch 8 --threads 2 --timing 0.1'.split()
 METHODS = 'none,penalty(1),projection,difference,spectral,laplacian,dct'
@@ -34,6 +35,7 @@ CHART = 'Chart.getChart(document.querySelector("#curves ~ figure canvas"))'
 
 
 def page_is_quiet_and_alone(browser, folder):
+    browser.problems.clear()
     for name in ('race.html', 'train.html'):
         page = folder / name
         assert page.stat().st_size < MOST_BYTES, f'{name}: {page.stat().st_size} bytes'
@@ -46,6 +48,7 @@ def page_is_quiet_and_alone(browser, folder):
 
 
 def values_equal_the_json(browser, folder):
+    browser.problems.clear()
     race = json.loads((folder / 'race.json').read_text())
     browser.open(folder / 'race.html')
     rows = rows_of(browser, 'Summary of the race')
@@ -66,6 +69,7 @@ def values_equal_the_json(browser, folder):
 
 
 def rules_are_seen_in_responses(browser, folder):
+    browser.problems.clear()
     browser.open(folder / 'race.html')
     notes = dict(browser.run('[...document.querySelectorAll(".bank figcaption")].map(e => [...e.children].map(c => c.textContent))'))
     for method in ('projection', 'difference', 'spectral', 'dct', 'laplacian'):
@@ -74,6 +78,7 @@ def rules_are_seen_in_responses(browser, folder):
 
 
 def table_sorts(browser, folder):
+    browser.problems.clear()
     browser.open(folder / 'race.html')
     for column, head in enumerate(['method', 'mean loss']):
         for direction, wanted in (('ascending', False), ('descending', True)):
@@ -89,6 +94,7 @@ def table_sorts(browser, folder):
 
 
 def switches_work(browser, folder):
+    browser.problems.clear()
     browser.open(folder / 'race.html')
     visible = lambda: browser.run(f'{CHART}.data.datasets.filter((set, i) => !set.quiet && {CHART}.isDatasetVisible(i)).map(set => set.method)')
     bands = lambda: browser.run(f'{CHART}.data.datasets.filter((set, i) => set.quiet && set.method && {CHART}.isDatasetVisible(i)).length')
@@ -111,6 +117,7 @@ def switches_work(browser, folder):
 
 
 def values_under_pointer_and_keys(browser, folder):
+    browser.problems.clear()
     browser.open(folder / 'race.html')
     shown = lambda: browser.run(f'{CHART}.tooltip.opacity ? {CHART}.tooltip.title[0] : ""')
     browser.run('document.querySelector("#curves ~ figure canvas").focus()')
@@ -128,6 +135,7 @@ def values_under_pointer_and_keys(browser, folder):
 
 def has_labels(browser, folder):
     """What a screen reader is told: the browser's own accessibility tree."""
+    browser.problems.clear()
     for name in ('race.html', 'train.html'):
         browser.open(folder / name)
         nodes = browser.call('Accessibility.getFullAXTree')['nodes']
@@ -140,6 +148,7 @@ def has_labels(browser, folder):
 
 
 def fits_phone_dark_and_paper(browser, folder):
+    browser.problems.clear()
     for name in ('race.html', 'train.html'):
         browser.open(folder / name, width=360, height=740, phone=True)
         assert browser.run('document.documentElement.scrollWidth') <= 360, f'{name} is wider than a phone'
@@ -156,6 +165,7 @@ def fits_phone_dark_and_paper(browser, folder):
 
 
 def training_equals_the_json(browser, folder):
+    browser.problems.clear()
     run = json.loads((folder / 'train.json').read_text())
     browser.open(folder / 'train.html')
     assert browser.run('document.querySelector("h1").textContent').startswith(f'{run["accuracy"] * 100:.1f} %')
@@ -172,18 +182,10 @@ def main(tare):
     if not find():
         print('1..0 # SKIP no Chromium here')
         return
-    print(f'1..{len(TESTS)}')
     with tempfile.TemporaryDirectory() as name, Browser() as browser:
         folder = pathlib.Path(name)
         make(os.path.abspath(tare), folder)
-        for number, test in enumerate(TESTS, 1):
-            try:
-                browser.problems.clear()
-                test(browser, folder)
-                print('ok', number, test.__name__, flush=True)
-            except Exception:
-                print('not ok', number, test.__name__, flush=True)
-                print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()), flush=True)
+        tap.run(TESTS, browser, folder)
 
 
 main(sys.argv[1])
