@@ -20,7 +20,7 @@ typedef enum cli_id {
   CLI_END, /* ends a verb's list */
   CLI_KERNEL, CLI_CONSTRAINT, CLI_METHODS, CLI_STEPS, CLI_SEEDS, CLI_TUNING_SEEDS, CLI_INIT, CLI_NO_BN, CLI_FILTERS, CLI_TAIL, CLI_TIMING,
   CLI_NET, CLI_OUT, CLI_EPOCHS, CLI_BATCH, CLI_OPTIMIZER, CLI_LR, CLI_SCHEDULE, CLI_WEIGHT_DECAY, CLI_CHECKPOINT, CLI_CHECKPOINT_EVERY,
-  CLI_RESUME, CLI_LOG, CLI_DATA, CLI_BASIS, CLI_PICTURE, CLI_PREVIEW, CLI_COLUMNS,
+  CLI_RESUME, CLI_OWN_STATISTICS, CLI_LOG, CLI_DATA, CLI_BASIS, CLI_PICTURE, CLI_PREVIEW, CLI_COLUMNS,
   CLI_LIST, CLI_SET, CLI_PASSES, CLI_CANDIDATE, CLI_LAYOUT, CLI_LIMIT, CLI_OFFSET, CLI_ACCURATE, CLI_MEASURE, CLI_WISDOM, CLI_REFERENCE,
   CLI_ALONE, CLI_SECONDS, CLI_REASONS,
   CLI_TENSOR, CLI_WORST, CLI_FORMAT, CLI_GRADE, CLI_PIXELS, CLI_FOLD, CLI_RESPONSES, CLI_BANK,
@@ -148,6 +148,11 @@ void cli_table_free(cli_table *table);
 /* source.c */
 struct tare_source;
 int cli_threads(const cli_args *args);
+/* ranks.c: which of several processes this is (0 alone), and the others, where mpirun started them (*ranks NULL: alone). */
+struct tare_ranks;
+int cli_rank(void);
+int cli_ranks_join(const cli_args *args, struct tare_ranks **ranks);
+
 /* Opens a source with the options of `args`; patch and rgb: -1 for the option's. Says what was skipped. 0 or the exit code. */
 int cli_source_open(const cli_args *args, const char *spec, int patch, int rgb, struct tare_source **source);
 

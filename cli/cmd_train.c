@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <tare/look.h>
+#include <tare/ranks.h>
 #include <tare/round.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@ enum { DEFAULT_EPOCHS = 3 };
 
 typedef struct training {
   const cli_args *args;
+  tare_ranks *ranks;        /* NULL: alone */
   tare_source *source;
   tare_source_info info;
   tare_net *net;
@@ -24,6 +26,9 @@ typedef struct training {
   cli_watch watch;
   tare_train_result result;
 } training;
+
+static int ranks_of(const training *t) { return t->ranks ? t->ranks->count : 1; }
+static int leads(const training *t) { return !t->ranks || t->ranks->rank == 0; }
 
 static const char *text(const training *t, cli_id id) { return t->args->value[id].text; }
 
@@ -40,7 +45,7 @@ static int create_net(training *t) {
   tare_error error;
   snprintf(line, sizeof line, default_net, t->info.classes);
   tare_net_options options = {.height = t->info.height, .width = t->info.width, .channels = t->info.channels,
-                              .batch = (int)t->args->value[CLI_BATCH].integer, .threads = cli_threads(t->args),
+                              .batch = (int)t->args->value[CLI_BATCH].integer / ranks_of(t), .threads = cli_threads(t->args),
                               .seed = (uint64_t)t->args->value[CLI_SEED].integer, .precision = TARE_F32, .init = TARE_INIT_METHOD};
   if (tare_net_create(text(t, CLI_NET) ? text(t, CLI_NET) : line, &options, &t->net, &error)) return cli_report(&error);
   size_t outputs = tare_net_output_size(t->net);
@@ -68,6 +73,7 @@ static int plan(training *t) {
   tare_error error;
   if (tare_source_batches_create(t->source, TARE_TRAIN, (uint64_t)v[CLI_SEED].integer, (int)v[CLI_BATCH].integer, &t->batches, &error))
     return cli_report(&error);
+  if (t->ranks && tare_source_batches_share(t->batches, t->ranks->rank, t->ranks->count, &error)) return cli_report(&error);
   uint64_t epochs = v[CLI_EPOCHS].given ? (uint64_t)v[CLI_EPOCHS].integer : DEFAULT_EPOCHS;
   uint64_t per_epoch = tare_source_batches_count(t->batches);
   uint64_t steps = v[CLI_STEPS].given ? (uint64_t)v[CLI_STEPS].integer : epochs * per_epoch;
@@ -94,6 +100,12 @@ static double default_lr(const training *t) {
   return 0.003;
 }
 
+/* What the ranks that follow do after a step. */
+static int follow(void *user, const tare_progress *progress) {
+  (void)user, (void)progress;
+  return cli_interrupted();
+}
+
 static int train(training *t) {
   const cli_value *v = t->args->value;
   tare_train_options options;
@@ -107,12 +119,14 @@ static int train(training *t) {
   options.checkpoint = t->checkpoint;
   options.checkpoint_every = v[CLI_CHECKPOINT_EVERY].given ? (uint64_t)v[CLI_CHECKPOINT_EVERY].integer : t->watch.per_epoch;
   options.resume = v[CLI_RESUME].given;
-  options.progress = cli_watch_step;
+  options.ranks = t->ranks;
+  options.progress = leads(t) ? cli_watch_step : follow;
   options.user = &t->watch;
   cli_catch_interrupt();
   tare_status status = tare_train(t->net, tare_source_batch, t->batches, &options, &t->result, &error);
   cli_progress_clear();
   if (t->watch.failed) return t->watch.failed;
+  if (status == TARE_E_STOPPED && !leads(t)) return cli_exit_code(status);
   if (status == TARE_E_STOPPED)
     return cli_fail(status, "stopped; the same command with --resume goes on from %s", t->checkpoint);
   return status ? cli_report(&error) : 0;
@@ -201,13 +215,20 @@ static int test(training *t) {
 
 static int run(training *t) {
   int code = create_net(t);
-  if (code || (code = plan(t)) || (code = cli_watch_open(&t->watch))) return code;
+  if (code || (code = plan(t)) || (leads(t) && (code = cli_watch_open(&t->watch)))) return code;
   tell_rules(t);
   cli_say("%s: %llu steps of %d images, %llu an epoch; checkpoint %s", tare_net_line(t->net), (unsigned long long)t->watch.steps,
           t->watch.batch, (unsigned long long)t->watch.per_epoch, t->checkpoint);
+  if (t->ranks) cli_say("%d ranks, %d images of every batch each", t->ranks->count, t->watch.batch / t->ranks->count);
   if (t->args->value[CLI_RESUME].given)
     cli_say(access(t->checkpoint, F_OK) ? "no checkpoint %s: starting afresh" : "going on from %s", t->checkpoint);
-  if ((code = train(t)) || (code = save(t))) return code;
+  int first = leads(t);
+  code = train(t);
+  if (!code || code == cli_exit_code(TARE_E_STOPPED)) tare_ranks_leave(t->ranks); /* else it ends without the others, and mpirun ends them */
+  if (code) return code;
+  t->ranks = NULL;
+  if (!first) return 0;
+  if ((code = save(t))) return code;
   if (t->own_checkpoint) remove(t->checkpoint);
   cli_say("wrote %s", text(t, CLI_OUT));
   return test(t);
@@ -216,6 +237,7 @@ static int run(training *t) {
 int cmd_train(const cli_args *args) {
   training t = {.args = args};
   int code = check_words(args);
+  if (!code) code = cli_ranks_join(args, &t.ranks);
   if (!code) code = cli_source_open(args, args->position[0], -1, -1, &t.source);
   if (code) return code;
   tare_source_get_info(t.source, &t.info);

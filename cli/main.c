@@ -22,7 +22,7 @@ static const cli_use train_uses[] = {
   {CLI_OUT, NULL, NULL}, {CLI_EPOCHS, NULL, "3"}, {CLI_STEPS, NULL, "as many as the epochs have"}, {CLI_BATCH, "32", NULL},
   {CLI_OPTIMIZER, "adam", NULL}, {CLI_LR, NULL, "adam, adamw: 0.02 with batch norm, else 0.003; sgd: 0.01"}, {CLI_SCHEDULE, "cosine", NULL}, {CLI_WEIGHT_DECAY, "0", NULL},
   {CLI_CHECKPOINT, NULL, "beside the model, removed when it is written"}, {CLI_CHECKPOINT_EVERY, NULL, "an epoch"}, {CLI_RESUME, NULL, NULL},
-  {CLI_LOG, NULL, NULL}, {CLI_TENSORBOARD, NULL, NULL}, {CLI_REPORT, NULL, NULL}, {CLI_BRIGHTNESS, "0", NULL}, SOURCE, COMMON,
+  {CLI_OWN_STATISTICS, NULL, NULL}, {CLI_LOG, NULL, NULL}, {CLI_TENSORBOARD, NULL, NULL}, {CLI_REPORT, NULL, NULL}, {CLI_BRIGHTNESS, "0", NULL}, SOURCE, COMMON,
 };
 static const cli_use eval_uses[] = {
   {CLI_BRIGHTNESS, "0", NULL}, {CLI_BATCH, "64", NULL}, {CLI_IMAGES, NULL, "64"}, {CLI_SEED, "1", NULL}, {CLI_THREADS, NULL, CORES}, COMMON,
@@ -72,7 +72,7 @@ const cli_verb cli_verbs[] = {
    "Trains, writes the model with every single-row rule holding exactly, and prints its accuracy on images that it was not trained on.",
    {"SRC"}, NULL, train_uses,
    {"tare train leaves --out leaves.safetensors", "tare train mnist:DIR --net 'conv 8x7 sum=0; bn; relu; gap; dense 10' --out m.safetensors",
-    "tare train photos:DIR --brightness 0.5 --out p.safetensors --resume"},
+    "mpirun -n 4 tare train photos:DIR --brightness 0.5 --out p.safetensors --resume"},
    NULL, cmd_train},
   {"eval", "Train", "the accuracy of a model on a source",
    "Images that the model was trained on are left out, and counted.",

@@ -32,6 +32,8 @@ const cli_option cli_option_table[CLI_OPTIONS] = {
   [CLI_WEIGHT_DECAY] = {"weight-decay", 0, CLI_NUMBER, "X", 0, 10, "decay of the trained parameters"},
   [CLI_CHECKPOINT] = {"checkpoint", 0, CLI_TEXT, "FILE", 0, 0, "where the state of the training is kept, to go on with --resume"},
   [CLI_CHECKPOINT_EVERY] = {"checkpoint-every", 0, CLI_INTEGER, "N", 1, CLI_MANY, "steps between checkpoints"},
+  [CLI_OWN_STATISTICS] = {"own-statistics", 0, CLI_FLAG, NULL, 0, 0,
+    "under mpirun: batch norm takes each rank's own images (else those of all ranks, which gives the weights that one rank gives)"},
   [CLI_RESUME] = {"resume", 0, CLI_FLAG, NULL, 0, 0, "continue from the checkpoint; without one, start afresh"},
   [CLI_LOG] = {"log", 0, CLI_TEXT, "FILE", 0, 0, "write a line of JSON a step"},
   [CLI_DATA] = {"data", 0, CLI_TEXT, "SRC", 0, 0, "measure on patches of this source: leaves, photos:DIR, mnist:DIR or folder:DIR"},

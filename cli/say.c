@@ -12,7 +12,7 @@ static int quiet, verbose;
 
 void cli_talk(const cli_args *args) {
   verb_name = args->verb->name;
-  quiet = args->value[CLI_QUIET].given;
+  quiet = args->value[CLI_QUIET].given || cli_rank() > 0;
   verbose = args->value[CLI_VERBOSE].given && !quiet;
 }
 
@@ -58,12 +58,15 @@ int cli_exit_code(tare_status status) {
 
 int cli_fail(tare_status status, const char *format, ...) {
   va_list args;
+  int code = cli_exit_code(status), rank = cli_rank();
+  if (rank > 0 && code == cli_exit_code(TARE_E_ARGUMENT)) return code; /* rank 0 says it */
   va_start(args, format);
   cli_progress_clear();
+  if (rank > 0) fprintf(stderr, "rank %d: ", rank);
   fprintf(stderr, verb_name ? "tare %s: " : "tare: ", verb_name);
   put_line(format, args);
   va_end(args);
-  return cli_exit_code(status);
+  return code;
 }
 
 int cli_report(const tare_error *error) { return cli_fail(error->status, "%s", error->message); }

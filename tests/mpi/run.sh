@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# run.sh TARE: training under mpirun. One line a check, in TAP. Skipped where there is no mpirun.
+set -u
+tare=$(realpath "$1")
+command -v mpirun >/dev/null || { echo '1..0 # SKIP no mpirun: install openmpi-bin'; exit 0; }
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+# Containers and CI run as root and with few cores; ranks that wait must not starve those that compute.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl_base_warn_component_unused=0 OMPI_MCA_btl=self,vader,tcp
+ranks() { n=$1; shift; timeout 120 mpirun --oversubscribe --bind-to none -n "$n" "$tare" "$@"; }
+count=0
+check() { # NAME COMMAND...: the command succeeds
+  name=$1
+  shift
+  count=$((count + 1))
+  if "$@"; then echo "ok $count - $name"; else echo "not ok $count - $name"; fi
+}
+net='conv 8x7 sum=0 spectral; bn; relu; conv 16x3 /2; bn; relu; dropout 0.2; conv 96x5 /2; bn; relu; flatten; dense 6'
+train() { # RANKS NAME [OPTIONS]
+  n=$1 out=$2
+  shift 2
+  set -- train leaves --images 4 --patch 32 --net "$net" --batch 32 --schedule constant -t 1 -q --out "$out" "$@"
+  if [ "$n" -eq 0 ]; then "$tare" "$@" >/dev/null; else ranks "$n" "$@" >"$out.out" 2>"$out.err"; fi
+}
+says() { grep -q "$2" "$1"; }
+
+train 0 alone --steps 12
+for n in 2 4; do
+  train $n of$n --steps 12
+  check "$n ranks write the file of one" cmp alone of$n
+done
+
+train 2 part --steps 6 --checkpoint state
+train 4 part --steps 12 --checkpoint state --resume
+check '6 steps on 2 ranks, 6 on 4: the same' cmp alone part
+
+train 3 three --steps 2
+check 'a batch that 3 ranks cannot share is refused' says three.err 'expected 24, 48, 96'
+check 'once' test "$(grep -c expected three.err)" -eq 1
+check 'and nothing is written' test ! -e three
+
+train 2 own --steps 12 --own-statistics
+check "each rank's own statistics train too" test -s own
+check 'to other weights' test "$(cmp alone own 2>&1 | wc -l)" -gt 0
+
+# A rank that dies ends the job, which names it; the checkpoint goes on, with another number of ranks.
+train 0 long --steps 400 --checkpoint whole
+(train 2 lost --steps 400 --checkpoint state2 --checkpoint-every 5; echo $? >code) &
+while [ ! -s state2 ]; do sleep 0.1; done
+rank1=$(pgrep -f -- "--out lost" | while read -r pid; do tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qx OMPI_COMM_WORLD_RANK=1 && echo "$pid"; done | head -n 1)
+kill -9 "$rank1"
+wait
+check 'a rank that dies ends the job' test "$(cat code)" -ne 0
+check 'which names it' says lost.err 'rank 1'
+check 'no model is written' test ! -e lost
+train 4 lost --steps 400 --checkpoint state2 --resume
+check 'the checkpoint goes on with 4 ranks: the same file' cmp long lost
+
+# Ctrl-C: mpirun passes SIGTERM on to the ranks.
+train 2 stopped --steps 4000 --checkpoint state3 &
+while ! pgrep -f -- '--out stopped' >/dev/null; do sleep 0.1; done
+sleep 3
+pkill -INT -f -- '^mpirun.*--out stopped' # not the timeout around it
+wait
+check 'a job that is stopped leaves a checkpoint' test -s state3
+check 'and says so once' test "$(grep -c 'goes on from' stopped.err)" -eq 1
+check 'and nothing half-written' test -z "$(ls | grep tmp)"
+
+echo "1..$count"
