@@ -18,6 +18,8 @@ import subprocess
 import sysconfig
 import tempfile
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 from . import calls
 
@@ -49,25 +51,27 @@ def _build(source: pathlib.Path, target: pathlib.Path, include: str, link: tuple
         os.replace(fresh, target)
 
 
-def _load(name: str, version: str, include: str, link: tuple[str, ...]) -> ctypes.CDLL:
+def _made(name: str, version: str, include: str, link: tuple[str, ...]) -> str:
+    """The path of the operator's library."""
     source = _HERE / f"{name}.c"
     told = source.read_bytes() + (_HERE / "engine.h").read_bytes() + repr((version, link, sysconfig.get_platform())).encode()
     target = _cache() / f"{name}-{version}-{hashlib.sha256(told).hexdigest()[:16]}.so"
     if not target.exists():
         _build(source, target, include, link)
-    return ctypes.CDLL(str(target))
+    return str(target)
 
 
 @functools.lru_cache(None)
-def operator(name: str, framework: str, version: str, include: str, begin: str, link: tuple[str, ...] = ()) -> ctypes.CDLL | None:
-    """The operators of NAME.c, with the engine's table given to their function `begin`; None after a warning."""
+def operator(name: str, framework: str, version: str, include: str, begin: str, link: tuple[str, ...] = (), load: Callable[[str], Any] = ctypes.CDLL):
+    """The operators of NAME.c as `load` gives them, with the engine's table given to their function `begin`; None after a warning."""
     try:
-        library = _load(name, version, include, link)
+        path = _made(name, version, include, link)
+        loaded = load(path)
+        start = getattr(ctypes.CDLL(path), begin)
     except OSError as error:
         warnings.warn(f"tareconv: the engine's operator for {framework} {version} could not be compiled, so that convolutions cost what "
                       f"{framework}'s own cost: {error}", RuntimeWarning, stacklevel=3)
         return None
-    start = getattr(library, begin)
     start.argtypes, start.restype = [ctypes.c_void_p], None
     start(calls.table())
-    return library
+    return loaded

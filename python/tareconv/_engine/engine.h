@@ -23,8 +23,8 @@
  */
 enum { TARECONV_MESSAGE = 1000 };
 
-/* Elements (not bytes) of a call's arrays. */
-typedef struct tareconv_sizes { size_t x, weights, bias, y, saved; } tareconv_sizes;
+/* Elements (not bytes) of a call's arrays; the pixels of y along each axis (planes, rows, columns; 1 where there is no such axis). */
+typedef struct tareconv_sizes { size_t x, weights, bias, y, saved, result[3]; } tareconv_sizes;
 
 /* The arrays of a call. */
 typedef struct tareconv_arrays {

@@ -75,8 +75,9 @@ static size_t product(const int sizes[3]) {
 
 static void measure(tareconv_plan *p) {
   const tare_conv_problem *problem = &p->problem;
-  const int result[3] = {tare_conv_output_size(problem, 0), tare_conv_output_size(problem, 1), tare_conv_output_size(problem, 2)};
+  const int result[3] = {tare_conv_output_size(problem, 2), tare_conv_output_size(problem, 0), tare_conv_output_size(problem, 1)};
   const size_t batch = (size_t)problem->batch, outputs = (size_t)problem->outputs, channels = (size_t)problem->channels;
+  for (int i = 0; i < 3; i++) p->sizes.result[i] = result[i] > 1 ? (size_t)result[i] : 1;
   p->sizes.x = batch * channels * product(problem->size);
   p->sizes.y = batch * outputs * product(result);
   p->sizes.weights = outputs * (channels / (size_t)problem->groups) * product(problem->kernel);
