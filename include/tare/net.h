@@ -8,7 +8,7 @@
  *   conv OxK | OxKHxKW  [/stride] [RULE] [METHOD] [pad=same|N] [border=...] [groups=N] [dilation=N] [nobias]
  *        pad=same|zero|reflect|edge|valid: a border name alone pads by (K-1)/2 ("same" is "zero"); valid is the default
  *        A rule that holds a ';' or a space stands in braces: {derivative(2,0) accuracy=2; antisymmetric}
- *   bn; relu; maxpool K [/stride]; avgpool K [/stride]; gap; flatten; dense N [nobias]; dropout P
+ *   bn; relu; sort; maxpool K [/stride]; avgpool K [/stride]; gap; flatten; dense N [nobias]; dropout P
  *   image-mean; local-mean K; laplacian; gradients      (fixed, nothing trained: the race's rivals)
  *
  * A method (the table is src/net/methods.c) says how the weights of a

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* relu, flatten, dropout: in place, forward and backward. */
+/* relu, flatten, dropout: in place, forward and backward; sort. */
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "net/layers.h"
@@ -42,6 +42,49 @@ tare_status tare_relu_add(tare_net *net, tare_item *item, tare_error *error) {
     layer->skip = 1;
   }
   return TARE_OK;
+}
+
+/*
+ * sort (Anil, Lucas & Grosse 2019; Herbreteau, Moebel & Kervrann 2023): of channels i and i + C/2 the larger and the smaller. For a > 0 it commutes with
+ * x -> a x + b, which relu does not.
+ */
+static void sort_forward(tare_net *net, tare_layer *layer, int shard, int worker) {
+  (void)worker;
+  size_t half = (size_t)layer->in[2] / 2;
+  net->kernels->sort_forward(shard_elements(net, layer, shard) / (2 * half), half, tare_layer_x(net, layer, shard),
+                             tare_layer_y(net, layer, shard));
+}
+
+static void sort_backward(tare_net *net, tare_layer *layer, int shard, int worker) {
+  (void)worker;
+  size_t half = (size_t)layer->in[2] / 2;
+  if (layer->needs_dx)
+    net->kernels->sort_backward(shard_elements(net, layer, shard) / (2 * half), half, tare_layer_x(net, layer, shard),
+                                tare_layer_dy(net, layer, shard), tare_layer_dx(net, layer, shard));
+}
+
+static int is_swapped(const tare_net *net, const void *x, size_t i, size_t half) {
+  return net->real == sizeof(double) ? ((const double *)x)[i] < ((const double *)x)[i + half] : ((const float *)x)[i] < ((const float *)x)[i + half];
+}
+
+/* Which pairs are swapped. */
+static uint64_t sort_pattern(tare_net *net, tare_layer *layer) {
+  uint64_t hash = 0;
+  size_t half = (size_t)layer->in[2] / 2;
+  for (int shard = 0; shard < net->shards; shard++)
+    for (size_t i = 0, n = shard_elements(net, layer, shard) / 2; i < n; i++)
+      hash = hash * 6364136223846793005u + (uint64_t)is_swapped(net, tare_layer_x(net, layer, shard), i / half * 2 * half + i % half, half);
+  return hash;
+}
+
+static const tare_layer_ops sort_ops = {.forward = sort_forward, .backward = sort_backward, .pattern = sort_pattern};
+
+tare_status tare_sort_add(tare_net *net, tare_item *item, tare_error *error) {
+  const int *shape = tare_net_shape(net);
+  if (shape[2] % 2)
+    return tare_item_fail(item, item->column, TARE_E_SHAPE, error, "sort takes channels in pairs: expected an even number of them, found %d",
+                          shape[2]);
+  return tare_net_add(net, item, &sort_ops, shape[0], shape[1], shape[2], 0, error) ? TARE_OK : TARE_E_MEMORY;
 }
 
 static const tare_layer_ops flatten_ops = {.in_place = 1};

@@ -11,6 +11,7 @@ static const tare_layer_kind kinds[] = {
    tare_conv_parse, tare_conv_write, tare_conv_add},
   {"bn", "", NULL, NULL, tare_bn_add},
   {"relu", "", NULL, NULL, tare_relu_add},
+  {"sort", "", NULL, NULL, tare_sort_add},
   {"maxpool", "K [/STRIDE]", tare_window_parse, tare_window_write, tare_maxpool_add},
   {"avgpool", "K [/STRIDE]", tare_window_parse, tare_window_write, tare_avgpool_add},
   {"gap", "", NULL, NULL, tare_gap_add},

@@ -19,6 +19,7 @@ tare_status tare_avgpool_add(tare_net *net, tare_item *item, tare_error *error);
 tare_status tare_gap_add(tare_net *net, tare_item *item, tare_error *error);
 tare_status tare_bn_add(tare_net *net, tare_item *item, tare_error *error);
 tare_status tare_relu_add(tare_net *net, tare_item *item, tare_error *error);
+tare_status tare_sort_add(tare_net *net, tare_item *item, tare_error *error);
 tare_status tare_flatten_add(tare_net *net, tare_item *item, tare_error *error);
 tare_status tare_dropout_parse(tare_words *words, tare_item *item, tare_error *error);
 void tare_dropout_write(const tare_item *item, tare_text *text);

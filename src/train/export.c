@@ -148,6 +148,34 @@ static tare_status export_bn(walk *w, tare_error *error) {
 }
 
 static tare_status export_relu(walk *w, tare_error *error) { return (void)error, step(w, "Relu", NULL, NULL), TARE_OK; }
+
+/* One half of the channels: a Slice along axis 1. */
+static void add_half(walk *w, const char *output, int64_t from, int64_t to) {
+  const int64_t values[3] = {from, to, 1};
+  static const char *const parts[3] = {"from", "to", "axis"};
+  char names[3][100];
+  for (int i = 0; i < 3; i++) {
+    snprintf(names[i], sizeof names[i], "%s.%s", output, parts[i]);
+    tare_onnx_initializer(w->e->onnx, names[i], TARE_ONNX_INT64, 1, (const int64_t[]){1}, &values[i]);
+  }
+  tare_onnx_add(w->e->onnx, "Slice", output, (const char *[]){w->value, names[0], names[1], names[2], NULL});
+}
+
+static tare_status export_sort(walk *w, tare_error *error) {
+  (void)error;
+  static const char *const parts[4] = {"first", "second", "larger", "smaller"};
+  char names[4][80];
+  const int64_t channels = layer_of(w)->in[2];
+  for (int i = 0; i < 4; i++) snprintf(names[i], sizeof names[i], "%s.%s", w->name, parts[i]);
+  add_half(w, names[0], 0, channels / 2);
+  add_half(w, names[1], channels / 2, channels);
+  tare_onnx_add(w->e->onnx, "Max", names[2], (const char *[]){names[0], names[1], NULL});
+  tare_onnx_add(w->e->onnx, "Min", names[3], (const char *[]){names[0], names[1], NULL});
+  tare_onnx_int(w->e->onnx, tare_onnx_add(w->e->onnx, "Concat", w->name, (const char *[]){names[2], names[3], NULL}), "axis", 1);
+  snprintf(w->value, sizeof w->value, "%s", w->name);
+  return TARE_OK;
+}
+
 static tare_status export_gap(walk *w, tare_error *error) { return (void)error, step(w, "GlobalAveragePool", NULL, NULL), TARE_OK; }
 static tare_status export_nothing(walk *w, tare_error *error) { return (void)w, (void)error, TARE_OK; }
 
@@ -201,7 +229,7 @@ static const struct { const char *kind; int linear; tare_status (*run)(walk *w, 
   {"conv", 1, export_conv},         {"bn", 0, export_bn},           {"relu", 1, export_relu},         {"maxpool", 1, export_pool},
   {"avgpool", 1, export_pool},      {"gap", 1, export_gap},         {"flatten", 1, export_flatten},   {"dense", 0, export_dense},
   {"dropout", 1, export_nothing},   {"image-mean", 1, export_image_mean}, {"local-mean", 1, export_frozen}, {"laplacian", 1, export_frozen},
-  {"gradients", 1, export_frozen},
+  {"gradients", 1, export_frozen},  {"sort", 1, export_sort},
 };
 enum { EXPORTS = sizeof exports / sizeof *exports };
 

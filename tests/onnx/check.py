@@ -14,6 +14,7 @@ NETS = {  # every layer and border of the line
     "plain": "conv 4x7 sum=0 spectral; bn; relu; conv 8x3 /2; bn; relu; " + TAIL,
     "borders": "conv 4x5 sum=0 pad=reflect; bn; relu; conv 6x3 pad=edge; bn; conv 4x5x3 pad=zero dilation=2 nobias; relu; conv 4x3 pad=2 groups=2; " + TAIL,
     "pools": "conv 4x3 sum=0; relu; maxpool 3 /2; conv 4x3; bn; avgpool 2; flatten; dense 8; relu; dropout 0.5; dense 6 nobias",
+    "sort": "conv 6x5 sum=1@filter pad=reflect nobias; sort; conv 4x3; sort; " + TAIL,
     "spatial": "conv 3x9 /4 sum=0; bn; relu; dense 6",
     "means": "image-mean; conv 4x3 none; bn; relu; " + TAIL,
     "local": "local-mean 5; conv 4x3 none; relu; " + TAIL,

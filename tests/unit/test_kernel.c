@@ -105,6 +105,22 @@ static void elementwise(const tare_kernels *k, tare_rng *rng) {
   drop(&x), drop(&g), drop(&y), drop(&dx), drop(&product);
 }
 
+static void sort(const tare_kernels *k, tare_rng *rng) {
+  size_t rows = below(rng, 9), half = 1 + below(rng, 40), n = rows * 2 * half;
+  numbers x = make(k, rng, n, 0), g = make(k, rng, n, 0), y = make(k, NULL, n, 0), dx = make(k, NULL, n, 0);
+  for (size_t i = 0; i < n; i++) {
+    size_t first = i / (2 * half) * 2 * half + i % half, second = first + half, large = x.wide[first] < x.wide[second] ? second : first;
+    int upper = i % (2 * half) < half;
+    y.wide[i] = upper ? fmax(x.wide[first], x.wide[second]) : fmin(x.wide[first], x.wide[second]);
+    dx.wide[i] = g.wide[i == large ? first : second];
+  }
+  k->sort_forward(rows, half, x.real, y.real);
+  same(k, &y, 0, 0, "sort_forward");
+  k->sort_backward(rows, half, x.real, g.real, dx.real);
+  same(k, &dx, 0, 0, "sort_backward");
+  drop(&x), drop(&g), drop(&y), drop(&dx);
+}
+
 static void penalty(const tare_kernels *k, tare_rng *rng) {
   size_t units = below(rng, 9), taps = 1 + below(rng, 30), rows = 1 + below(rng, 3), n = units * taps;
   numbers w = make(k, rng, n, 0), g = make(k, rng, n, 0);
@@ -324,6 +340,7 @@ static void levels(const tare_kernels *k, tare_rng *rng) {
 }
 
 static void level_kernels(void **state) { (void)state, each_table(levels); }
+static void sort_kernel(void **state) { (void)state, each_table(sort); }
 static void penalty_kernel(void **state) { (void)state, each_table(penalty); }
 static void norm_kernels(void **state) { (void)state, each_table(norm); }
 static void row_kernels(void **state) { (void)state, each_table(rows); }
@@ -333,7 +350,7 @@ static void pooling_ties(void **state) { (void)state, each_table(ties_go_to_the_
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(elementwise_kernels), cmocka_unit_test(penalty_kernel), cmocka_unit_test(norm_kernels), cmocka_unit_test(row_kernels),
+    cmocka_unit_test(elementwise_kernels), cmocka_unit_test(sort_kernel), cmocka_unit_test(penalty_kernel), cmocka_unit_test(norm_kernels), cmocka_unit_test(row_kernels),
     cmocka_unit_test(pooling_kernels), cmocka_unit_test(mean_kernels), cmocka_unit_test(level_kernels), cmocka_unit_test(pooling_ties),
     cmocka_unit_test(nan_through_relu),
   };

@@ -34,7 +34,7 @@ static void check_small(const char *line) {
 static void every_layer_agrees_with_differences(void **state) {
   (void)state;
   static const char *const lines[] = {
-    "conv 3x3", "bn", "relu", "maxpool 3 /2", "avgpool 3 /2", "gap", "flatten", "dense 4", "dropout 0.4", "image-mean", "local-mean 5",
+    "conv 3x3", "bn", "relu", "sort", "maxpool 3 /2", "avgpool 3 /2", "gap", "flatten", "dense 4", "dropout 0.4", "image-mean", "local-mean 5",
     "laplacian", "gradients",
   };
   for (int i = 0; tare_layer_kind_name(i); i++) {
@@ -44,7 +44,7 @@ static void every_layer_agrees_with_differences(void **state) {
     if (k == count) fail_msg("no line checks layer %s", name);
     check(lines[k]);
     char between[200]; /* with layers above and below: what it hands down matters */
-    snprintf(between, sizeof between, "conv 3x2; %s; dense 3", lines[k]);
+    snprintf(between, sizeof between, "conv 4x2; %s; dense 3", lines[k]);
     check(between);
     snprintf(between, sizeof between, "conv 4x2; bn; relu; %s; relu; dense 3", lines[k]);
     check(between);
@@ -98,6 +98,7 @@ static void whole_networks_and_other_sizes(void **state) {
   (void)state;
   check("conv 4x3 sum=0 spectral; bn; relu; conv 6x3 /2; bn; relu; conv 5x2; bn; relu; gap; dense 6");
   check("conv 4x3 sum=0; relu; maxpool 2; dropout 0.2; flatten; dense 7; relu; dense 3 nobias");
+  check("conv 6x3; sort; conv 4x3; sort; maxpool 2; sort; dense 2");
   check("bn; relu; bn; avgpool 2; relu; relu; dropout 0.5; dropout 0.1");
   tare_net_options o = options;
   for (int batch = 1; batch <= 17; batch += 8) { /* one image; one more than full shards */

@@ -33,6 +33,31 @@ INDEPENDENT
   for (size_t i = 0; i < n; i++) out[i] += in[i];
 }
 
+void NAME(sort_forward)(size_t rows, size_t half, const void *x, void *y) {
+  for (size_t row = 0; row < rows; row++) {
+    const REAL *restrict in = (const REAL *)x + row * 2 * half;
+    REAL *restrict out = (REAL *)y + row * 2 * half;
+    for (size_t i = 0; i < half; i++) {
+      REAL a = in[i], b = in[half + i];
+      out[i] = a < b ? b : a;
+      out[half + i] = a < b ? a : b;
+    }
+  }
+}
+
+void NAME(sort_backward)(size_t rows, size_t half, const void *x, const void *dy, void *dx) {
+  for (size_t row = 0; row < rows; row++) {
+    const REAL *restrict in = (const REAL *)x + row * 2 * half, *restrict gradient = (const REAL *)dy + row * 2 * half;
+    REAL *restrict result = (REAL *)dx + row * 2 * half;
+    for (size_t i = 0; i < half; i++) {
+      REAL larger = gradient[i], smaller = gradient[half + i];
+      int swapped = in[i] < in[half + i];
+      result[i] = swapped ? smaller : larger;
+      result[half + i] = swapped ? larger : smaller;
+    }
+  }
+}
+
 void NAME(widen)(size_t n, const void *x, double *y) {
   const REAL *in = x;
   for (size_t i = 0; i < n; i++) y[i] = (double)in[i];
