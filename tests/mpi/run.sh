@@ -68,4 +68,24 @@ check 'a job that is stopped leaves a checkpoint' test -s state3
 check 'and says so once' test "$(grep -c 'goes on from' stopped.err)" -eq 1
 check 'and nothing half-written' test -z "$(ls | grep tmp)"
 
+# Two network namespaces stand for two machines: the second is entered where ssh would be.
+a=tare-a-$$ b=tare-b-$$
+if ip netns add "$a" 2>/dev/null && ip netns add "$b" 2>/dev/null; then
+  trap 'ip netns del "$a"; ip netns del "$b"; rm -rf "$folder"' EXIT
+  ip link add va$$ type veth peer name vb$$
+  for end in "$a va$$ 10.77.0.1" "$b vb$$ 10.77.0.2"; do
+    set -- $end
+    ip link set "$2" netns "$1" && ip -n "$1" addr add "$3/24" dev "$2" && ip -n "$1" link set "$2" up && ip -n "$1" link set lo up
+  done
+  printf '#!/bin/sh\nshift\nexec ip netns exec %s sh -c "$*"\n' "$b" >agent
+  chmod +x agent
+  OMPI_MCA_btl=self,tcp timeout 120 ip netns exec "$a" mpirun --bind-to none --mca plm_rsh_agent "$folder/agent" --mca btl_tcp_if_include 10.77.0.0/24 \
+    --mca oob_tcp_if_include 10.77.0.0/24 -H 10.77.0.1:1,10.77.0.2:1 -n 2 "$tare" train leaves --images 4 --patch 32 --net "$net" --batch 32 --schedule constant \
+    -t 1 --out apart --steps 12 >apart.out 2>apart.err
+  check 'two machines write the file of one' cmp alone apart
+  check 'as two ranks' says apart.err '2 ranks'
+  sent=$(ip netns exec "$a" cat /sys/class/net/va$$/statistics/tx_bytes)
+  check 'over the network' test "$sent" -gt 1000000
+fi
+
 echo "1..$count"
