@@ -5,6 +5,8 @@
 #   make demo PHOTOS=DIR    the same on your photos
 #   make test               everything that CI checks
 #   make test-aarch64       the kernels and the convolution built for aarch64, under qemu-user (about 4 minutes)
+#   make test-frameworks    the Python package under TensorFlow, PyTorch and JAX (downloads them, 1 GB)
+#   make wheel              a Python wheel that needs no other library, in build-python/wheel
 #   make bench              speed of the bases against the machine's peak
 #   make install PREFIX=... (after make), make clean
 PREFIX ?= /usr/local
@@ -33,6 +35,14 @@ test:
 	scripts/setup build photos test
 	scripts/test
 
+test-frameworks:
+	scripts/setup build test
+	scripts/test-python frameworks
+
+wheel:
+	scripts/setup build test
+	scripts/wheel
+
 test-aarch64:
 	scripts/setup build test aarch64
 	scripts/cross-aarch64
@@ -47,4 +57,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-* demo
 
-.PHONY: all demo setup-demo test test-aarch64 bench install clean
+.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 bench install clean

@@ -7,7 +7,7 @@ import numpy as np
 
 from ._core import ffi
 
-_TYPES = {np.dtype(np.float32): "float[]", np.dtype(np.float64): "double[]", np.dtype(np.int32): "int[]", np.dtype(np.uint16): "uint16_t[]"}
+_TYPES = {np.dtype(np.float32): "float[]", np.dtype(np.float64): "double[]", np.dtype(np.int32): "int32_t[]", np.dtype(np.uint16): "uint16_t[]"}
 
 
 def pointer(array: np.ndarray):

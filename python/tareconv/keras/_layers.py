@@ -48,6 +48,7 @@ PLAIN: dict[str, type] = {}
 def _layer(cls):
     plain = cls.__mro__[2]
     PLAIN[cls.__name__] = plain
+    cls.__module__ = "tareconv.keras"  # what files say
     cls.__doc__ = f"`keras.layers.{plain.__name__}` whose filters obey a linear rule exactly.\n\n" + __doc__.split("\n\n", 1)[1]
     return keras.saving.register_keras_serializable("tareconv")(cls)
 
