@@ -6,6 +6,7 @@
  * `tare_error *` as its last argument. On failure the message says what was
  * expected, what was found and what to do, on one line without a newline;
  * every output argument is left NULL or untouched, and nothing needs freeing.
+ * NULL where something is needed is TARE_E_ARGUMENT; functions without a status give 0 or NULL for it, or do nothing.
  * The library never prints, exits or aborts.
  */
 #ifndef TARE_STATUS_H

@@ -73,6 +73,7 @@ static void start_run(tare_pool *pool) {
 }
 
 void tare_pool_run(tare_pool *pool, int jobs, tare_job run, void *user) {
+  if (!pool || !run) return;
   if (pool->started == 0 || jobs == 1) {
     for (int job = 0; job < jobs; job++) run(user, job, 0);
     return;
@@ -91,6 +92,7 @@ void tare_pool_run(tare_pool *pool, int jobs, tare_job run, void *user) {
 tare_status tare_pool_create(int threads, tare_pool **out, tare_error *error) {
   if (threads < 1 || threads > MAX_THREADS)
     return tare_fail(error, TARE_E_ARGUMENT, "threads must be 1 to %d, not %d", MAX_THREADS, threads);
+  if (!out) return tare_fail(error, TARE_E_ARGUMENT, "a thread pool needs a place to go");
   tare_pool *pool = tare_alloc(1, sizeof *pool);
   if (!pool) return tare_fail_memory(error, sizeof *pool, "a thread pool");
   pthread_mutex_init(&pool->lock, NULL);

@@ -100,28 +100,29 @@ void tare_basis_free(tare_basis *b) {
   tare_free(b);
 }
 
-int tare_basis_taps(const tare_basis *b) { return b->taps; }
-int tare_basis_coefficients(const tare_basis *b) { return b->coefficients; }
-const char *tare_basis_name(const tare_basis *b) { return b->name; }
-const double *tare_basis_offset(const tare_basis *b) { return b->space->least; }
+int tare_basis_taps(const tare_basis *b) { return b ? b->taps : 0; }
+int tare_basis_coefficients(const tare_basis *b) { return b ? b->coefficients : 0; }
+const char *tare_basis_name(const tare_basis *b) { return b ? b->name : NULL; }
+const double *tare_basis_offset(const tare_basis *b) { return b ? b->space->least : NULL; }
 
 void tare_basis_compose(const tare_basis *b, size_t units, const float *t, float *w) {
-  tare_kernels_get(TARE_F32)->operator_compose(b->f32, units, t, w);
+  if (b && t && w) tare_kernels_get(TARE_F32)->operator_compose(b->f32, units, t, w);
 }
 
 void tare_basis_compose_f64(const tare_basis *b, size_t units, const double *t, double *w) {
-  tare_kernels_get(TARE_F64)->operator_compose(b->f64, units, t, w);
+  if (b && t && w) tare_kernels_get(TARE_F64)->operator_compose(b->f64, units, t, w);
 }
 
 void tare_basis_transpose(const tare_basis *b, size_t units, const float *dw, float *g) {
-  tare_kernels_get(TARE_F32)->operator_transpose(b->f32, units, dw, g);
+  if (b && dw && g) tare_kernels_get(TARE_F32)->operator_transpose(b->f32, units, dw, g);
 }
 
 void tare_basis_transpose_f64(const tare_basis *b, size_t units, const double *dw, double *g) {
-  tare_kernels_get(TARE_F64)->operator_transpose(b->f64, units, dw, g);
+  if (b && dw && g) tare_kernels_get(TARE_F64)->operator_transpose(b->f64, units, dw, g);
 }
 
 void tare_basis_matrix(const tare_basis *b, double *matrix) {
+  if (!b || !matrix) return;
   tare_operator op = *b->f64;
   op.offset = NULL;
   double t[b->coefficients], w[b->taps];
@@ -144,7 +145,7 @@ static void rescale(tare_operator *op, double factor) {
 }
 
 int tare_basis_rescale(tare_basis *b, double factor) {
-  if (!b->absorbs || !(factor > 0) || !isfinite(factor)) return 0;
+  if (!b || !b->absorbs || !(factor > 0) || !isfinite(factor)) return 0;
   rescale(b->f64, factor);
   rescale(b->inverse, 1 / factor);
   tare_operator *f32 = tare_operator_copy(b->f64, TARE_F32);
@@ -173,6 +174,7 @@ static void project_unit(const tare_rowspace *s, double *w) {
 }
 
 void tare_basis_project_f64(const tare_basis *b, size_t units, double *w) {
+  if (!b || !w) return;
   for (size_t u = 0; u < units; u++, w += b->taps) {
     project_unit(b->space, w);
     for (int i = 0; i < b->taps; i++) w[i] += b->space->least[i];
@@ -180,6 +182,7 @@ void tare_basis_project_f64(const tare_basis *b, size_t units, double *w) {
 }
 
 void tare_basis_project(const tare_basis *b, size_t units, float *w) {
+  if (!b || !w) return;
   double wide[b->taps];
   for (size_t u = 0; u < units; u++, w += b->taps) {
     for (int i = 0; i < b->taps; i++) wide[i] = (double)w[i];

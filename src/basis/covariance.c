@@ -14,7 +14,7 @@ enum { MOST_PATCHES = 1 << 15, CHUNK = 256, MOST_TAPS = 4096 };
 struct tare_covariance { tare_filter_shape shape; int taps; double *matrix; };
 
 int tare_covariance_taps(const tare_covariance *c) { return c->taps; }
-const double *tare_covariance_matrix(const tare_covariance *c) { return c->matrix; }
+const double *tare_covariance_matrix(const tare_covariance *c) { return c ? c->matrix : NULL; }
 
 void tare_covariance_free(tare_covariance *c) {
   if (!c) return;
@@ -65,12 +65,15 @@ static tare_status whole_dct(const tare_filter_shape *shape, int taps, double **
   return TARE_OK;
 }
 
+static const char no_place[] = "a covariance needs the shape of a filter and a place to go; one is NULL";
+
 static double model_variance(const tare_filter_shape *shape, int k, double dc) {
   double square = tare_frequency_squared(shape, k);
   return square > 0 ? 1 / square : dc;
 }
 
 tare_status tare_covariance_model(const tare_filter_shape *shape, double dc_variance, tare_covariance **out, tare_error *error) {
+  if (!shape || !out) return tare_fail(error, TARE_E_ARGUMENT, no_place);
   if (!(dc_variance >= 0) || !isfinite(dc_variance)) return tare_fail(error, TARE_E_ARGUMENT, "the variance of the mean must be 0 or more, found %g", dc_variance);
   tare_covariance *c = NULL;
   tare_status status = blank(shape, &c, error);
@@ -97,14 +100,25 @@ tare_status tare_covariance_model(const tare_filter_shape *shape, double dc_vari
   return status;
 }
 
+/* A value that is not finite would make every basis of it so. */
+static tare_status hand_over(tare_covariance *c, tare_covariance **out, tare_error *error) {
+  for (size_t i = 0; i < (size_t)c->taps * (size_t)c->taps; i++)
+    if (!isfinite(c->matrix[i])) {
+      tare_covariance_free(c);
+      return tare_fail(error, TARE_E_DATA, "a covariance whose entry %zu is not a finite number: the values it is of are not, or are too large", i);
+    }
+  *out = c;
+  return TARE_OK;
+}
+
 tare_status tare_covariance_from_matrix(const tare_filter_shape *shape, const double *matrix, tare_covariance **out, tare_error *error) {
+  if (!shape || !out) return tare_fail(error, TARE_E_ARGUMENT, no_place);
   if (!matrix) return tare_fail(error, TARE_E_ARGUMENT, "a covariance needs a matrix, found NULL");
   tare_covariance *c = NULL;
   tare_status status = blank(shape, &c, error);
   if (status) return status;
   memcpy(c->matrix, matrix, (size_t)c->taps * (size_t)c->taps * sizeof *matrix);
-  *out = c;
-  return TARE_OK;
+  return hand_over(c, out, error);
 }
 
 /* The places of all patches, counted image by image, row by row, channel by channel. */
@@ -143,8 +157,9 @@ static tare_status accumulate(tare_covariance *c, const float *images, size_t co
 
 tare_status tare_covariance_measure(const tare_filter_shape *shape, const float *images, size_t count, int height, int width, int channels,
                                     const int *dilation, double brightness, tare_covariance **out, tare_error *error) {
-  if (!images || count < 1 || channels < 1 || !shape || shape->dims != 2 || !(brightness >= 0))
-    return tare_fail(error, TARE_E_ARGUMENT, "measuring a covariance needs images, a 2-D filter shape and a brightness of 0 or more");
+  if (!shape || !out) return tare_fail(error, TARE_E_ARGUMENT, no_place);
+  if (!images || count < 1 || channels < 1 || shape->dims != 2 || !(brightness >= 0) || (dilation && (dilation[0] < 1 || dilation[1] < 1)))
+    return tare_fail(error, TARE_E_ARGUMENT, "measuring a covariance needs images, a 2-D filter shape, taps 1 or more apart and a brightness of 0 or more");
   struct places p = {height, width, channels, 0, 0, {dilation ? dilation[0] : 1, dilation ? dilation[1] : 1}};
   p.rows = height - (shape->size[0] - 1) * p.step[0];
   p.columns = width - (shape->size[1] - 1) * p.step[1];
@@ -155,8 +170,8 @@ tare_status tare_covariance_measure(const tare_filter_shape *shape, const float 
   if (status) return status;
   status = accumulate(c, images, count, &p, error);
   for (size_t i = 0; i < (size_t)c->taps * (size_t)c->taps; i++) c->matrix[i] += brightness * brightness / 3;
-  if (status) tare_covariance_free(c);
-  else *out = c;
+  if (!status) return hand_over(c, out, error);
+  tare_covariance_free(c);
   return status;
 }
 
@@ -190,6 +205,7 @@ static double *products(const tare_basis *b, const tare_covariance *c) {
 }
 
 double tare_basis_response(const tare_basis *b, const tare_covariance *c) {
+  if (!b || !c) return NAN;
   size_t size = (size_t)b->taps * (size_t)b->coefficients;
   double *matrix = b->taps == b->slices * c->taps ? products(b, c) : NULL, sum = 0;
   if (!matrix) return NAN;

@@ -185,16 +185,17 @@ void tare_constraint_free(tare_constraint *c) {
   tare_free(c);
 }
 
-int tare_constraint_taps(const tare_constraint *c) { return c->taps; }
-int tare_constraint_rows(const tare_constraint *c) { return c->rows.count; }
-int tare_constraint_is_filter(const tare_constraint *c) { return c->filter; }
-int tare_constraint_is_homogeneous(const tare_constraint *c) { return c->homogeneous; }
-const tare_filter_shape *tare_constraint_shape(const tare_constraint *c) { return &c->shape; }
-const char *tare_constraint_text(const tare_constraint *c) { return c->text; }
-const char *tare_constraint_notes(const tare_constraint *c) { return c->notes; }
+int tare_constraint_taps(const tare_constraint *c) { return c ? c->taps : 0; }
+int tare_constraint_rows(const tare_constraint *c) { return c ? c->rows.count : 0; }
+int tare_constraint_is_filter(const tare_constraint *c) { return c ? c->filter : 0; }
+int tare_constraint_is_homogeneous(const tare_constraint *c) { return c ? c->homogeneous : 0; }
+const tare_filter_shape *tare_constraint_shape(const tare_constraint *c) { return c ? &c->shape : NULL; }
+const char *tare_constraint_text(const tare_constraint *c) { return c ? c->text : NULL; }
+const char *tare_constraint_notes(const tare_constraint *c) { return c ? c->notes : NULL; }
 const tare_row *tare_constraint_row(const tare_constraint *c, int i) { return &c->rows.row[i]; }
 
 void tare_constraint_matrix(const tare_constraint *c, double *a, double *b) {
+  if (!c) return;
   size_t n = (size_t)c->taps;
   if (a) memset(a, 0, (size_t)c->rows.count * n * sizeof *a);
   for (int i = 0; i < c->rows.count; i++) {

@@ -220,8 +220,9 @@ void tare_conv_plan_free(tare_conv_plan *plan) {
 }
 
 static const tare_group *group_of(const tare_conv_plan *plan, tare_pass pass) {
-  int i = plan->group_of[pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2];
-  return i < 0 ? NULL : &plan->groups[i];
+  for (int j = 0; plan && j < TARE_PASSES; j++)
+    if (tare_pass_bits[j] == pass && plan->group_of[j] >= 0) return &plan->groups[plan->group_of[j]];
+  return NULL;
 }
 
 const char *tare_conv_plan_candidate(const tare_conv_plan *plan, tare_pass pass) {
@@ -234,8 +235,8 @@ const char *tare_conv_plan_algorithm(const tare_conv_plan *plan, tare_pass pass)
   return g ? g->algorithm : NULL;
 }
 
-const char *tare_conv_plan_reasons(const tare_conv_plan *plan) { return plan->reasons; }
-size_t tare_conv_prepared_size(const tare_conv_plan *plan) { return plan->prepared_size; }
-size_t tare_conv_partial_size(const tare_conv_plan *plan) { return plan->partial_size; }
-size_t tare_conv_kept_size(const tare_conv_plan *plan) { return plan->kept_size; }
-size_t tare_conv_workspace_size(const tare_conv_plan *plan) { return plan->workspace_size; }
+const char *tare_conv_plan_reasons(const tare_conv_plan *plan) { return plan ? plan->reasons : NULL; }
+size_t tare_conv_prepared_size(const tare_conv_plan *plan) { return plan ? plan->prepared_size : 0; }
+size_t tare_conv_partial_size(const tare_conv_plan *plan) { return plan ? plan->partial_size : 0; }
+size_t tare_conv_kept_size(const tare_conv_plan *plan) { return plan ? plan->kept_size : 0; }
+size_t tare_conv_workspace_size(const tare_conv_plan *plan) { return plan ? plan->workspace_size : 0; }

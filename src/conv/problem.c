@@ -117,7 +117,7 @@ static tare_status spread(const char *text, const struct spelled *s, int i, int 
 }
 
 tare_status tare_conv_problem_parse(const char *text, tare_conv_problem *out, tare_error *error) {
-  if (!text) return tare_fail(error, TARE_E_ARGUMENT, "the problem string is NULL");
+  if (!text || !out) return tare_fail(error, TARE_E_ARGUMENT, "a problem needs a string and a place for the result; one is NULL");
   tare_conv_problem p = {.border = TARE_BORDER_ZERO};
   struct spelled s = {.count = {0}};
   tare_status status = parse_letters(text, &s, &p.border, error);
@@ -178,6 +178,7 @@ static int64_t product(int64_t a, int64_t b, const int64_t axes[AXES]) {
 }
 
 tare_status tare_conv_problem_check(const tare_conv_problem *problem, tare_error *error) {
+  if (!problem) return tare_fail(error, TARE_E_ARGUMENT, "the problem to check is NULL");
   const tare_conv_problem all = tare_conv_problem_complete(problem), *p = &all;
   tare_status status = check_numbers(p, error);
   for (int axis = 0; axis < AXES && !status; axis++) status = check_axis(p, axis, error);
@@ -224,11 +225,12 @@ static void add_letter(const tare_conv_problem *p, const struct letter *l, char 
 }
 
 size_t tare_conv_problem_text(const tare_conv_problem *problem, char *buffer, size_t size) {
+  if (!problem) return 0;
   const tare_conv_problem all = tare_conv_problem_complete(problem);
   size_t used = 0;
   if (size) buffer[0] = 0;
   for (int i = 0; i < LETTERS; i++) add_letter(&all, &letters[i], buffer, size, &used);
-  if (all.border == TARE_BORDER_ZERO) return used;
+  if (all.border == TARE_BORDER_ZERO || (unsigned)all.border > TARE_BORDER_VALID) return used;
   int more = snprintf(used < size ? buffer + used : NULL, used < size ? size - used : 0, "_%s", borders[all.border]);
   return used + (more > 0 ? (size_t)more : 0);
 }
@@ -236,7 +238,8 @@ size_t tare_conv_problem_text(const tare_conv_problem *problem, char *buffer, si
 static int64_t least_one(int n) { return n > 0 ? n : 1; } /* planes that were left 0 */
 
 int tare_conv_output_size(const tare_conv_problem *p, int axis) {
+  if (!p || axis < 0 || axis >= AXES) return 0;
   int64_t padded = least_one(p->size[axis]) + 2 * (int64_t)p->pad[axis];
   int64_t reach = (least_one(p->kernel[axis]) - 1) * least_one(p->dilation[axis]) + 1;
-  return (int)((padded - reach) / least_one(p->stride[axis]) + 1);
+  return padded < reach ? 0 : (int)((padded - reach) / least_one(p->stride[axis]) + 1);
 }

@@ -196,7 +196,11 @@ static tare_status run(const tare_conv_plan *plan, const tare_group *g, int pass
   return (tare_status)atomic_load(&work.status);
 }
 
+/* An array that a call needs, and that is not there. */
+static int lacks(const void *array, size_t size) { return size > 0 && !array; }
+
 tare_status tare_conv_prepare(const tare_conv_plan *plan, const void *weights, void *prepared, void *workspace, tare_pool *pool) {
+  if (!plan || !weights || lacks(prepared, plan->prepared_size) || lacks(workspace, plan->workspace_size)) return TARE_E_ARGUMENT;
   tare_status status = TARE_OK;
   for (int i = 0; i < plan->group_count && !status; i++) {
     const tare_group *g = &plan->groups[i];
@@ -209,7 +213,7 @@ tare_status tare_conv_prepare(const tare_conv_plan *plan, const void *weights, v
 
 tare_status tare_conv_forward(const tare_conv_plan *plan, const void *x, const void *prepared, const void *bias, void *y, void *kept,
                               void *workspace, tare_pool *pool) {
-  if (plan->group_of[0] < 0) return TARE_E_ARGUMENT;
+  if (!plan || plan->group_of[0] < 0 || !x || !prepared || !y || lacks(workspace, plan->workspace_size)) return TARE_E_ARGUMENT;
   const tare_group *g = &plan->groups[plan->group_of[0]];
   tare_call call = {.x = x, .prepared = at(plan, prepared, g->prepared), .bias = bias, .y = y, .kept = g->ready.kept ? kept : NULL,
                     .workspace = workspace, .pool = pool};
@@ -219,7 +223,7 @@ tare_status tare_conv_forward(const tare_conv_plan *plan, const void *x, const v
 tare_status tare_conv_backward(const tare_conv_plan *plan, const void *x, const void *dy, const void *prepared, const void *kept, void *dx,
                                void *partial, void *workspace, tare_pool *pool) {
   int wanted = (dx ? (int)TARE_BACKWARD_DATA : 0) | (partial ? (int)TARE_BACKWARD_WEIGHTS : 0);
-  if ((dx && plan->group_of[1] < 0) || (partial && plan->group_of[2] < 0)) return TARE_E_ARGUMENT;
+  if (!plan || !dy || lacks(workspace, plan->workspace_size) || (dx && (!prepared || plan->group_of[1] < 0)) || (partial && (!x || plan->group_of[2] < 0))) return TARE_E_ARGUMENT;
   tare_status status = TARE_OK;
   for (int i = 0; i < plan->group_count && !status; i++) {
     const tare_group *g = &plan->groups[i];
@@ -237,7 +241,7 @@ tare_status tare_conv_backward(const tare_conv_plan *plan, const void *x, const 
 }
 
 tare_status tare_conv_finish(const tare_conv_plan *plan, const void *partial, void *dweights, void *workspace, tare_pool *pool) {
-  if (plan->group_of[2] < 0) return TARE_E_ARGUMENT;
+  if (!plan || plan->group_of[2] < 0 || !partial || !dweights || lacks(workspace, plan->workspace_size)) return TARE_E_ARGUMENT;
   const tare_group *g = &plan->groups[plan->group_of[2]];
   tare_status status = g->ready.how->finish(&g->ready, at(plan, partial, g->partial), dweights, workspace, pool);
   if (!status && g->level.partial) tare_brightness_finish(&g->ready.query, at(plan, partial, g->partial + g->gradient), dweights);

@@ -70,6 +70,7 @@ void tare_wisdom_free(tare_wisdom *w) {
 }
 
 size_t tare_wisdom_count(const tare_wisdom *w) {
+  if (!w) return 0;
   lock(w);
   size_t count = w->count;
   unlock(w);

@@ -62,6 +62,7 @@ static void convert(const tare_image *image, size_t count, int channels, float *
 }
 
 tare_status tare_image_read(tare_image *image, int left, int top, int width, int height, int channels, float *pixels, tare_error *error) {
+  if (!image || !pixels) return tare_fail(error, TARE_E_ARGUMENT, "reading pixels needs an image and a place for them; one is NULL");
   const tare_photo_info *info = &image->info;
   if (left < 0 || top < 0 || width < 1 || height < 1 || left > info->width - width || top > info->height - height || (channels != 1 && channels != 3))
     return tare_fail(error, TARE_E_ARGUMENT, "a rectangle that is not inside the image, or %d channels, expected 1 or 3", channels);

@@ -22,7 +22,7 @@ static const tare_source_kind kinds[] = {
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 void tare_source_defaults(tare_source_options *options) {
-  *options = (tare_source_options){.seed = 1, .threads = 1};
+  if (options) *options = (tare_source_options){.seed = 1, .threads = 1};
 }
 
 /* "leaves, photos:DIR, mnist:DIR or folder:DIR" */
@@ -105,7 +105,9 @@ void tare_source_free(tare_source *source) {
   tare_free(source);
 }
 
-void tare_source_get_info(const tare_source *source, tare_source_info *info) { *info = source->info; }
+void tare_source_get_info(const tare_source *source, tare_source_info *info) {
+  if (source && info) *info = source->info;
+}
 
 int tare_source_patch(const tare_source *source) { return source->options.patch ? source->options.patch : TARE_PATCH; }
 

@@ -101,8 +101,9 @@ tare_status tare_split(tare_source *source, tare_error *error) {
 }
 
 size_t tare_source_train_hashes(const tare_source *source, uint64_t *hashes, size_t size) {
+  if (!source) return 0;
   size_t count = source->info.images[TARE_TRAIN];
-  for (size_t i = 0; i < count && i < size; i++) hashes[i] = source->items[source->order[TARE_TRAIN][i]].hash;
+  for (size_t i = 0; hashes && i < count && i < size; i++) hashes[i] = source->items[source->order[TARE_TRAIN][i]].hash;
   return count;
 }
 

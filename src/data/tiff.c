@@ -73,12 +73,14 @@ tare_status tare_tiff_create(const char *path, int width, int height, int channe
 }
 
 tare_status tare_tiff_tile(tare_tiff *tiff, const float *pixels, tare_error *error) {
+  if (!tiff || !pixels) return tare_fail(error, TARE_E_ARGUMENT, "a tile needs a TIFF and pixels; one is NULL");
   if (tiff->written == tiff->tiles) return tare_fail(error, TARE_E_ARGUMENT, "more tiles than the TIFF has");
   tiff->written++;
   return tare_file_write(tiff->file, pixels, tiff->tile_bytes, error);
 }
 
 tare_status tare_tiff_commit(tare_tiff *tiff, tare_error *error) {
+  if (!tiff) return tare_fail(error, TARE_E_ARGUMENT, "the TIFF to be written is NULL");
   if (tiff->written != tiff->tiles) return tare_tiff_abandon(tiff), tare_fail(error, TARE_E_ARGUMENT, "fewer tiles than the TIFF has");
   tare_file *file = tiff->file;
   tare_free(tiff);

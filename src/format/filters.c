@@ -12,6 +12,7 @@ static const char suffix[] = "_scale";
 enum { LEADING = 2, MOST_TAPS = 1 << 24 }; /* axes before the taps'; what a constraint takes */
 
 const tare_tensor *tare_filters_scale_of(const tare_tensors *file, const tare_tensor *tensor) {
+  if (!file || !tensor || !tensor->name) return NULL;
   size_t length = strlen(tensor->name), ending = sizeof suffix - 1;
   char *owner = length > ending && strcmp(tensor->name + length - ending, suffix) == 0 ? tare_strdup(tensor->name) : NULL;
   if (!owner) return NULL;
@@ -22,7 +23,7 @@ const tare_tensor *tare_filters_scale_of(const tare_tensors *file, const tare_te
 }
 
 int tare_filters_are(const tare_tensors *file, const tare_tensor *tensor) {
-  if (tensor->dims < LEADING || tensor->dims > TARE_TENSOR_DIMS || tensor->dtype == TARE_DTYPE_U64) return 0;
+  if (!file || !tensor || tensor->dims < LEADING || tensor->dims > TARE_TENSOR_DIMS || tensor->dtype == TARE_DTYPE_U64) return 0;
   for (int d = 0; d < tensor->dims; d++)
     if (tensor->shape[d] < 1) return 0;
   return !tare_filters_scale_of(file, tensor);
@@ -140,6 +141,7 @@ tare_status tare_filters_read(const tare_tensors *file, const tare_tensor *tenso
 }
 
 void tare_filters_free(tare_filters *filters) {
+  if (!filters) return;
   tare_free(filters->weights);
   tare_free(filters->integers);
   tare_free(filters->scale);

@@ -39,8 +39,9 @@ static int is_sound(const ProtobufCMessageDescriptor *type, bytes b, int depth) 
     if (wire == VARINT && take_varint(&b, &value)) continue;
     if ((wire == FIXED_64 && skip(&b, 8)) || (wire == FIXED_32 && skip(&b, 4))) continue;
     if (wire != LENGTH || !take_varint(&b, &value)) return 0;
-    bytes inside = {b.at, b.at + value};
+    bytes inside = {b.at, NULL};
     if (!skip(&b, value)) return 0;
+    inside.end = b.at;
     const ProtobufCFieldDescriptor *field = tag >> 3 <= UINT32_MAX ? protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3)) : NULL;
     if (field && field->type == PROTOBUF_C_TYPE_MESSAGE && (depth == 0 || !is_sound(field->descriptor, inside, depth - 1))) return 0;
   }

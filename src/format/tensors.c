@@ -48,25 +48,25 @@ void tare_tensors_free(tare_tensors *file) {
   tare_free(file);
 }
 
-size_t tare_tensors_count(const tare_tensors *file) { return file->count; }
-const tare_tensor *tare_tensors_at(const tare_tensors *file, size_t index) { return index < file->count ? &file->list[index] : NULL; }
+size_t tare_tensors_count(const tare_tensors *file) { return file ? file->count : 0; }
+const tare_tensor *tare_tensors_at(const tare_tensors *file, size_t index) { return file && index < file->count ? &file->list[index] : NULL; }
 
 const tare_tensor *tare_tensors_find(const tare_tensors *file, const char *name) {
-  for (size_t i = 0; i < file->count; i++)
+  for (size_t i = 0; file && name && i < file->count; i++)
     if (strcmp(file->list[i].name, name) == 0) return &file->list[i];
   return NULL;
 }
 
 const char *tare_tensors_metadata(const tare_tensors *file, const char *key) {
-  return json_string_value(json_object_get(json_object_get(file->header, metadata_key), key));
+  return file && key ? json_string_value(json_object_get(json_object_get(file->header, metadata_key), key)) : NULL;
 }
 
 size_t tare_tensors_all_metadata(const tare_tensors *file, tare_metadata *list, size_t size) {
-  json_t *all = json_object_get(file->header, metadata_key), *value;
+  json_t *all = file ? json_object_get(file->header, metadata_key) : NULL, *value;
   const char *key;
   size_t count = 0;
   json_object_foreach(all, key, value) {
-    if (count < size) list[count] = (tare_metadata){key, json_string_value(value)};
+    if (list && count < size) list[count] = (tare_metadata){key, json_string_value(value)};
     count++;
   }
   return count;

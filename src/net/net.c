@@ -17,6 +17,7 @@ static tare_status check_options(const tare_net_options *o, tare_error *error) {
   if ((double)o->height * o->width * o->channels > 1 << 28)
     return tare_fail(error, TARE_E_ARGUMENT, "an image of %dx%dx%d values is too large for a network", o->height, o->width, o->channels);
   if (o->precision != TARE_F32 && o->precision != TARE_F64) return tare_fail(error, TARE_E_ARGUMENT, "precision must be float or double");
+  if (o->init != TARE_INIT_METHOD && o->init != TARE_INIT_RESPONSE) return tare_fail(error, TARE_E_ARGUMENT, "no init %d", (int)o->init);
   return TARE_OK;
 }
 
@@ -147,18 +148,21 @@ void tare_net_free(tare_net *net) {
   tare_free(net);
 }
 
-const char *tare_net_line(const tare_net *net) { return net->line; }
-const tare_net_options *tare_net_get_options(const tare_net *net) { return &net->options; }
-size_t tare_net_output_size(const tare_net *net) { return net->layers[net->layer_count - 1]->out_size; }
-void tare_net_output_shape(const tare_net *net, int shape[3]) { memcpy(shape, net->layers[net->layer_count - 1]->out, 3 * sizeof *shape); }
-size_t tare_net_parameter_count(const tare_net *net) { return net->parameter_count; }
-void *tare_net_parameters(tare_net *net) { return net->parameters; }
-void *tare_net_gradients(tare_net *net) { return net->gradients; }
-size_t tare_net_state_count(const tare_net *net) { return net->state_count; }
-void *tare_net_state(tare_net *net) { return net->state; }
+const char *tare_net_line(const tare_net *net) { return net ? net->line : NULL; }
+const tare_net_options *tare_net_get_options(const tare_net *net) { return net ? &net->options : NULL; }
+size_t tare_net_output_size(const tare_net *net) { return net ? net->layers[net->layer_count - 1]->out_size : 0; }
+void tare_net_output_shape(const tare_net *net, int shape[3]) {
+  if (net && shape) memcpy(shape, net->layers[net->layer_count - 1]->out, 3 * sizeof *shape);
+}
+size_t tare_net_parameter_count(const tare_net *net) { return net ? net->parameter_count : 0; }
+void *tare_net_parameters(tare_net *net) { return net ? net->parameters : NULL; }
+void *tare_net_gradients(tare_net *net) { return net ? net->gradients : NULL; }
+size_t tare_net_state_count(const tare_net *net) { return net ? net->state_count : 0; }
+void *tare_net_state(tare_net *net) { return net ? net->state : NULL; }
 
 tare_status tare_net_forward(tare_net *net, const void *images, int count, int training, uint64_t step, const void **output,
                              tare_error *error) {
+  if (!net || !images) return tare_fail(error, TARE_E_ARGUMENT, "forward needs a network and images; one is NULL");
   if (count < 1 || count > net->options.batch)
     return tare_fail(error, TARE_E_ARGUMENT, "this network takes 1 to %d images at once, not %d", net->options.batch, count);
   if (training && net->exchange && count != net->options.batch)
@@ -171,6 +175,7 @@ tare_status tare_net_forward(tare_net *net, const void *images, int count, int t
 }
 
 tare_status tare_net_backward(tare_net *net, const void *doutput, tare_error *error) {
+  if (!net || !doutput) return tare_fail(error, TARE_E_ARGUMENT, "backward needs a network and the gradient of its output; one is NULL");
   if (net->mode != TARE_MODE_TRAIN || net->count < 1 || net->stale)
     return tare_fail(error, TARE_E_ARGUMENT, "backward needs a training forward before it");
   net->doutput = doutput;
@@ -182,7 +187,7 @@ tare_status tare_net_backward(tare_net *net, const void *doutput, tare_error *er
 
 double tare_net_penalty(const tare_net *net) {
   double sum = 0;
-  for (int i = 0; i < net->layer_count; i++) {
+  for (int i = 0; net && i < net->layer_count; i++) {
     const tare_conv *conv = tare_layer_conv(net->layers[i]);
     if (conv) sum += tare_weights_penalty(&conv->weights, tare_at(net, net->parameters, net->layers[i]->parameters), NULL);
   }
@@ -190,7 +195,7 @@ double tare_net_penalty(const tare_net *net) {
 }
 
 tare_status tare_net_after_step(tare_net *net, tare_error *error) {
-  (void)error;
+  if (!net) return tare_fail(error, TARE_E_ARGUMENT, "the network after whose step this would be is NULL");
   for (int i = 0; i < net->layer_count; i++)
     if (net->layers[i]->ops->after_step) net->layers[i]->ops->after_step(net, net->layers[i]);
   net->stale = 1;

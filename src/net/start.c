@@ -196,7 +196,7 @@ tare_status tare_conv_start(tare_net *net, tare_layer *layer, const void *images
 }
 
 tare_status tare_net_start(tare_net *net, const void *images, size_t count, tare_error *error) {
-  if (!images || count < 1) return tare_fail(error, TARE_E_ARGUMENT, "the start of a network needs at least one image");
+  if (!net || !images || count < 1) return tare_fail(error, TARE_E_ARGUMENT, "the start needs a network and at least one image");
   tare_status status = TARE_OK;
   for (int i = 0; i < net->layer_count && !status; i++) {
     status = tare_net_refresh(net, error);

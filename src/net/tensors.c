@@ -6,9 +6,11 @@
 #include "base/alloc.h"
 #include "net/layers.h"
 
-size_t tare_net_tensor_count(const tare_net *net) { return (size_t)net->tensor_count; }
+size_t tare_net_tensor_count(const tare_net *net) { return net ? (size_t)net->tensor_count : 0; }
 
-static tare_status find(const tare_net *net, size_t index, tare_tensor_entry **entry, tare_error *error) {
+/* `other`: what the call needs besides. */
+static tare_status find(const tare_net *net, size_t index, const void *other, tare_tensor_entry **entry, tare_error *error) {
+  if (!net || !other) return tare_fail(error, TARE_E_ARGUMENT, "a tensor needs a network and a place or values; one is NULL");
   if (index >= (size_t)net->tensor_count)
     return tare_fail(error, TARE_E_ARGUMENT, "no tensor %zu: this network has %d", index, net->tensor_count);
   *entry = &net->tensors[index];
@@ -17,7 +19,7 @@ static tare_status find(const tare_net *net, size_t index, tare_tensor_entry **e
 
 tare_status tare_net_tensor_info(const tare_net *net, size_t index, tare_net_tensor *info, tare_error *error) {
   tare_tensor_entry *entry = NULL;
-  tare_status status = find(net, index, &entry, error);
+  tare_status status = find(net, index, info, &entry, error);
   if (!status) *info = entry->info;
   return status;
 }
@@ -51,7 +53,7 @@ static tare_status get_weights(const tare_net *net, const tare_tensor_entry *ent
 
 tare_status tare_net_tensor_get(tare_net *net, size_t index, float *values, tare_error *error) {
   tare_tensor_entry *entry = NULL;
-  tare_status status = find(net, index, &entry, error);
+  tare_status status = find(net, index, values, &entry, error);
   if (status) return status;
   if (entry->role == TARE_ROLE_WEIGHT) return get_weights(net, entry, values, error);
   to_float(net, entry->count, place_of(net, entry), values);
@@ -90,7 +92,7 @@ static tare_status set_weights(tare_net *net, const tare_tensor_entry *entry, co
 
 tare_status tare_net_tensor_set(tare_net *net, size_t index, const float *values, tare_error *error) {
   tare_tensor_entry *entry = NULL;
-  tare_status status = find(net, index, &entry, error);
+  tare_status status = find(net, index, values, &entry, error);
   if (!status) status = check_finite(entry, values, error);
   if (status) return status;
   double *wide = tare_alloc(entry->count, sizeof *wide);
@@ -105,7 +107,7 @@ tare_status tare_net_tensor_set(tare_net *net, size_t index, const float *values
 
 tare_status tare_net_tensor_pin(tare_net *net, size_t index, const float *values, tare_error *error) {
   tare_tensor_entry *entry = NULL;
-  tare_status status = find(net, index, &entry, error);
+  tare_status status = find(net, index, values, &entry, error);
   if (!status && entry->role != TARE_ROLE_WEIGHT)
     status = tare_fail(error, TARE_E_ARGUMENT, "%s cannot be pinned: it is no convolution's weight", entry->info.name);
   if (!status) status = check_finite(entry, values, error);
@@ -145,6 +147,7 @@ static size_t all_scales(const tare_net *net) {
 }
 
 tare_status tare_net_get_scales(tare_net *net, const double **values, size_t *count, tare_error *error) {
+  if (!net || !values || !count) return tare_fail(error, TARE_E_ARGUMENT, "scales need a network and places for them and their number; one is NULL");
   size_t total = all_scales(net), at = 0;
   if (!net->scales) net->scales = tare_alloc(total, sizeof *net->scales);
   if (!net->scales) return tare_fail_memory(error, total * sizeof *net->scales, "scales");
@@ -163,6 +166,7 @@ tare_status tare_net_get_scales(tare_net *net, const double **values, size_t *co
 }
 
 tare_status tare_net_set_scales(tare_net *net, const double *values, size_t count, tare_error *error) {
+  if (!net || (count && !values)) return tare_fail(error, TARE_E_ARGUMENT, "setting scales needs a network and values; one is NULL");
   size_t total = all_scales(net), at = 0;
   if (count != total) return tare_fail(error, TARE_E_ARGUMENT, "this network has %zu scales, not %zu", total, count);
   for (size_t i = 0; i < count; i++)

@@ -141,6 +141,9 @@ static tare_status read_values(const tare_tensors *file, const char *values[ENTR
   }
   char found[24];
   snprintf(found, sizeof found, "%016llx", (unsigned long long)digest(values, tare_tensors_at(file, 0), tare_tensors_count(file)));
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION /* mutations must get past it */
+  return TARE_OK;
+#endif
   if (strcmp(found, values[DIGEST]) == 0) return TARE_OK;
   return tare_fail(error, TARE_E_DATA, "a damaged checkpoint: its content has the digest %s, it says %.16s", found, values[DIGEST]);
 }

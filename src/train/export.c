@@ -304,8 +304,10 @@ static void describe(tare_exporter *e) {
 tare_status tare_model_export(tare_model *model, const char *path, const tare_export_options *options, tare_export_result *result,
                               tare_error *error) {
   tare_export_result unused;
-  if (!model || !path || !options || options->format >= TARE_FORMATS)
-    return tare_fail(error, TARE_E_ARGUMENT, "an export needs a model, a path and options with a known format");
+  if (!model || !path || !options || options->format >= TARE_FORMATS || options->format < -1 || (unsigned)options->grade > TARE_GRADE_GRID)
+    return tare_fail(error, TARE_E_ARGUMENT, "an export needs a model, a path and options with a known format and grade");
+  if (options->pixel_bits != 0 && options->pixel_bits != 8 && options->pixel_bits != 16)
+    return tare_fail(error, TARE_E_ARGUMENT, "an export is for pixels of 8 or 16 bits, not %d", options->pixel_bits);
   if (!result) result = &unused;
   *result = (tare_export_result){0};
   tare_exporter e = {.model = model, .options = options, .bits = options->pixel_bits == 16 ? 16 : 8, .pending = 1, .result = result};

@@ -213,11 +213,12 @@ void tare_model_free(tare_model *model) {
   tare_free(model);
 }
 
-tare_net *tare_model_net(tare_model *model) { return model->net; }
-const tare_tensors *tare_model_file(const tare_model *model) { return model->file; }
-int tare_model_classes(const tare_model *model) { return model->classes; }
+tare_net *tare_model_net(tare_model *model) { return model ? model->net : NULL; }
+const tare_tensors *tare_model_file(const tare_model *model) { return model ? model->file : NULL; }
+int tare_model_classes(const tare_model *model) { return model ? model->classes : 0; }
 
 size_t tare_model_train_hashes(const tare_model *model, uint64_t *hashes, size_t size) {
+  if (!model) return 0;
   size_t count = model->hash_count < size ? model->hash_count : size;
   if (hashes && count) memcpy(hashes, model->hashes, count * sizeof *hashes);
   return model->hash_count;

@@ -11,6 +11,7 @@
 enum { TUNING_SEEDS_FROM = 1000000 }; /* past the race's first seed, and past its last: there are 1000 at most */
 
 void tare_race_defaults(tare_race_options *options) {
+  if (!options) return;
   *options = (tare_race_options){.kernel = 7, .constraint = "sum=0", .steps = 400, .seeds = 2, .tuning_seeds = 1, .batch = 32, .seed = 1,
                                  .optimizer = "adam", .init = TARE_INIT_METHOD, .batch_norm = 1, .threads = 1, .filters = 8,
                                  .timing_seconds = 10};
@@ -187,15 +188,17 @@ void tare_race_free(tare_race_result *result) {
 }
 
 size_t tare_race_runs(const tare_race_result *result, const tare_race_run **runs) {
+  if (!result || !runs) return 0;
   *runs = result->runs;
   return result->task_count;
 }
 
 size_t tare_race_rows(const tare_race_result *result, const tare_race_row **rows) {
+  if (!result || !rows) return 0;
   *rows = result->rows;
   return result->field.count;
 }
 
-uint64_t tare_race_steps(const tare_race_result *result) { return result->options.steps; }
-double tare_race_chance(const tare_race_result *result) { return result->chance; }
-size_t tare_race_test_images(const tare_race_result *result) { return result->tests.images; }
+uint64_t tare_race_steps(const tare_race_result *result) { return result ? result->options.steps : 0; }
+double tare_race_chance(const tare_race_result *result) { return result ? result->chance : (double)NAN; }
+size_t tare_race_test_images(const tare_race_result *result) { return result ? result->tests.images : 0; }

@@ -39,7 +39,7 @@ static const char *const strengths[] = {"0.01", "1", "10", "100"};
 enum { STRENGTHS = sizeof strengths / sizeof *strengths };
 
 const tare_race_method *tare_race_methods(size_t *count) {
-  *count = METHODS;
+  if (count) *count = METHODS;
   return methods;
 }
 

@@ -60,7 +60,7 @@ void tare_source_batches_free(tare_source_batches *b) {
   tare_free(b);
 }
 
-uint64_t tare_source_batches_count(const tare_source_batches *b) { return (b->patches + (size_t)b->size - 1) / (size_t)b->size; }
+uint64_t tare_source_batches_count(const tare_source_batches *b) { return !b ? 0 : (b->patches + (size_t)b->size - 1) / (size_t)b->size; }
 
 static tare_status restart_loader(tare_source_batches *b, uint64_t index, tare_error *error) {
   tare_loader_free(b->loader);
@@ -99,5 +99,6 @@ static tare_status test_batch(tare_source_batches *b, uint64_t index, tare_batch
 
 tare_status tare_source_batch(void *source_batches, uint64_t index, tare_batch *batch, tare_error *error) {
   tare_source_batches *b = source_batches;
+  if (!b || !batch) return tare_fail(error, TARE_E_ARGUMENT, "a batch needs a source's batches and a place for it; one is NULL");
   return b->part == TARE_TRAIN ? train_batch(b, index, batch, error) : test_batch(b, index, batch, error);
 }

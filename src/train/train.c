@@ -9,6 +9,7 @@
 #include "train/trainer.h"
 
 void tare_train_defaults(tare_train_options *options) {
+  if (!options) return;
   *options = (tare_train_options){.optimizer = "adam", .momentum = (double)NAN, .beta1 = (double)NAN, .beta2 = (double)NAN,
                                   .epsilon = (double)NAN, .loss = TARE_LOSS_CROSS_ENTROPY};
 }
