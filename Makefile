@@ -7,6 +7,7 @@
 #   make test-aarch64       the kernels and the convolution built for aarch64, under qemu-user (about 4 minutes)
 #   make test-frameworks    the Python package under TensorFlow, PyTorch and JAX (downloads them, 1 GB)
 #   make wheel              a Python wheel that needs no other library, in build-python/wheel
+#   make fuzz SECONDS=60    every reader on mutated files, for so long each (doc/testing.md)
 #   make bench              speed of the bases against the machine's peak
 #   make install PREFIX=... (after make), make clean
 PREFIX ?= /usr/local
@@ -47,6 +48,10 @@ test-aarch64:
 	scripts/setup build test aarch64
 	scripts/cross-aarch64
 
+fuzz:
+	scripts/setup build fuzz
+	scripts/fuzz $(SECONDS)
+
 bench: all
 	ninja -C $(BUILD) bench/bench-basis
 	$(BUILD)/bench/bench-basis
@@ -57,4 +62,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-* demo
 
-.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 bench install clean
+.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 fuzz bench install clean

@@ -172,8 +172,8 @@ static int read_back_rules(tare_model *model, FILE *file, json_t *rules) {
 }
 
 static json_t *as_json(const training *t, const cli_score *score, json_t *rules) {
-  return json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o}", "model", text(t, CLI_OUT), "net", tare_net_line(t->net),
-                   "steps", (json_int_t)t->result.steps, "resumed", t->result.resumed, "seconds", cli_json_number(t->result.seconds), "last_loss",
+  return json_pack("{s:s, s:s, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o}", "model", text(t, CLI_OUT), "net", tare_net_line(t->net),
+                   "steps", (json_int_t)t->result.steps, "skipped", (json_int_t)t->result.skipped, "resumed", t->result.resumed, "seconds", cli_json_number(t->result.seconds), "last_loss",
                    cli_json_number(t->result.last_loss), "accuracy", cli_json_number(score->accuracy), "accuracy_low",
                    cli_json_number(score->low), "accuracy_high", cli_json_number(score->high), "loss", cli_json_number(score->loss), "images",
                    (json_int_t)score->images, "patches", (json_int_t)score->patches, "rules", rules);

@@ -12,6 +12,11 @@ int cli_watch_open(cli_watch *w) {
 }
 
 static void log_step(FILE *log, const tare_progress *p) {
+  if (!isfinite(p->loss)) { /* JSON has no NaN */
+    fprintf(log, "{\"step\": %llu, \"loss\": null, \"penalty\": null, \"accuracy\": null, \"lr\": %.9g, \"seconds\": %.3f}\n",
+            (unsigned long long)p->step, p->lr, p->seconds);
+    return;
+  }
   fprintf(log, "{\"step\": %llu, \"loss\": %.9g, \"penalty\": %.9g, \"accuracy\": %.9g, \"lr\": %.9g, \"seconds\": %.3f}\n",
           (unsigned long long)p->step, p->loss, p->penalty, p->accuracy, p->lr, p->seconds);
 }
@@ -31,6 +36,8 @@ static void end_epoch(cli_watch *w, const tare_progress *p) {
   cli_duration(time, sizeof time, p->seconds);
   cli_say("epoch %llu of %llu: training loss %.4f, accuracy %.2f %%, %s", (unsigned long long)epoch, (unsigned long long)epochs,
           w->loss / (double)w->summed, w->accuracy / (double)w->summed * 100, time);
+  if (p->skipped > w->told) cli_say("%llu steps were skipped so far: their loss or gradient was not finite", (unsigned long long)p->skipped);
+  w->told = p->skipped;
   w->loss = w->accuracy = 0;
   w->summed = 0;
 }
@@ -46,11 +53,14 @@ static void draw(const cli_watch *w, const tare_progress *p) {
 
 int cli_watch_step(void *user, const tare_progress *p) {
   cli_watch *w = user;
-  w->loss += p->loss;
-  w->accuracy += p->accuracy;
-  w->summed++;
+  if (p->step == p->first + 1 && *tare_net_notes(w->net)) cli_say("%s", tare_net_notes(w->net));
   if (w->log) log_step(w->log, p);
-  add_to_curve(&w->curve, p);
+  if (isfinite(p->loss)) { /* else the step was skipped */
+    w->loss += p->loss;
+    w->accuracy += p->accuracy;
+    w->summed++;
+    add_to_curve(&w->curve, p);
+  }
   if (p->step % w->per_epoch == 0 || p->step == w->steps) end_epoch(w, p);
   draw(w, p);
   if (!w->failed) w->failed = cli_board_step(w, p);

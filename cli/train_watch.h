@@ -28,7 +28,7 @@ typedef struct cli_watch {
   int batch;
   FILE *log;
   double loss, accuracy;  /* summed over this epoch's steps */
-  uint64_t summed;
+  uint64_t summed, told;  /* told: skipped steps that were reported */
   cli_curve curve;
   cli_board board;
   int failed;             /* the exit code of what could not be written; the training was stopped for it */

@@ -62,6 +62,8 @@ TARE_API const char *const *tare_basis_names(void);
 
 TARE_API int tare_basis_taps(const tare_basis *basis);          /* n */
 TARE_API int tare_basis_coefficients(const tare_basis *basis);  /* n - m; n for centred */
+/* whitened: frequencies but 0 whose measured variance is under 1e-4 of the largest, so that they were taken at that ridge; else 0. */
+TARE_API int tare_basis_ridged(const tare_basis *basis);
 TARE_API const char *tare_basis_name(const tare_basis *basis);  /* canonical: "spectral(0.5)" */
 
 /* w = w0 + B t. t: units x coefficients, w: units x taps. t and w must not overlap. */

@@ -71,6 +71,9 @@ TARE_API void tare_net_output_shape(const tare_net *net, int shape[3]);
  */
 TARE_API tare_status tare_net_start(tare_net *net, const void *images, size_t count, tare_error *error);
 
+/* What the start found that a user should know (input without detail, frequencies at the ridge of a measured basis), a line each; "" if nothing. The net's. */
+TARE_API const char *tare_net_notes(const tare_net *net);
+
 /*
  * Forward over `count` <= batch images; *output stays the net's, count x output_size.
  * training: batch statistics, dropout (drawn from seed and `step`); else running statistics.

@@ -39,6 +39,7 @@ typedef struct tare_progress {
   double accuracy;        /* of this step's batch, 0..1; NAN for MSE */
   double lr;
   double seconds;         /* of this run, since its step `first` */
+  uint64_t skipped;       /* steps skipped, in all; of a skipped one loss, penalty and accuracy are NAN */
 } tare_progress;
 
 typedef struct tare_train_options {
@@ -53,6 +54,11 @@ typedef struct tare_train_options {
   const char *checkpoint;  /* a path, or NULL */
   uint64_t checkpoint_every; /* steps; 0: at the end only */
   int resume;              /* continue from the checkpoint if it is there; *resumed of the result says */
+  /*
+   * A step whose loss or gradient is not finite changes nothing and is skipped, if fewer than so many before it in a row were; else it ends the
+   * run. 10; 0: the first one does.
+   */
+  int most_skipped;
   int started;             /* 1: the net was started or its weights were set: go on from them. 0: start it */
   /* After each step; not 0 stops with TARE_E_STOPPED (checkpoint written first); may be NULL. */
   int (*progress)(void *user, const tare_progress *progress);
@@ -71,14 +77,16 @@ typedef struct tare_train_result {
   int resumed;         /* 1 if it continued from a checkpoint */
   double last_loss;    /* of the last step's batch */
   double seconds;      /* of this run */
+  uint64_t skipped;    /* steps that changed nothing, of all */
 } tare_train_result;
 
 /*
  * Train a created float net. It is started (tare_net_start) from the first
- * batches, 256 images in all (their indices may go past `steps`; training then
+ * batches, 256 images in all (their indices may go past `steps`; images with values that are not finite are passed over; training then
  * begins with batch 0 again), unless resumed or `started`. At the end the last
  * 50 batches are shown again, forward only, so that batch norm's running statistics are those of the final weights. TARE_E_DIVERGED when
- * a loss or the parameters after a step are not finite (a checkpoint of before is left as it was).
+ * more steps in a row than `most_skipped` have a loss or gradient that is not finite, or the parameters after a step are not (a checkpoint
+ * of before is left as it was).
  * A checkpoint of another network, input, batch size, seed or options is
  * TARE_E_DATA and the message names what differs; `steps` may differ, and a
  * missing file starts afresh. Resumed training has the same bits as training in

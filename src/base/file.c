@@ -44,7 +44,10 @@ tare_status tare_file_read(const char *path, size_t limit, void **data, size_t *
   return status;
 }
 
-struct tare_file { int fd; char *path, *temporary; };
+struct tare_file {
+  int fd, nameless; /* nameless: it has no name before the commit */
+  char *path, *temporary;
+};
 
 static atomic_uint temporaries; /* makes names unique within the process; nothing else depends on it */
 
@@ -57,6 +60,36 @@ static void file_free(tare_file *file) {
 
 static tare_status cannot_write(const char *path, tare_error *error) {
   return tare_fail(error, TARE_E_IO, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+/* The folder of a path, freed with tare_free; NULL when out of memory. */
+static char *folder_of(const char *path) {
+  char *folder = tare_strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
+  if (slash) slash[slash == folder] = 0;
+  else if (folder) {
+    tare_free(folder);
+    folder = tare_strdup(".");
+  }
+  return folder;
+}
+
+/* Where the system can, the file has no name while it is written, so that a process that is killed leaves nothing behind. */
+static void open_file(tare_file *file) {
+#ifdef O_TMPFILE
+  char *folder = access("/proc/self/fd", X_OK) ? NULL : folder_of(file->path);
+  file->fd = folder ? open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666) : -1;
+  file->nameless = file->fd >= 0;
+  tare_free(folder);
+#endif
+  if (!file->nameless) file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+/* 0: it has its temporary name. */
+static int give_name(const tare_file *file) {
+  char own[40];
+  if (!file->nameless) return 0;
+  snprintf(own, sizeof own, "/proc/self/fd/%d", file->fd);
+  return linkat(AT_FDCWD, own, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW);
 }
 
 tare_status tare_file_begin(const char *path, tare_file **out, tare_error *error) {
@@ -76,7 +109,10 @@ tare_status tare_file_begin(const char *path, tare_file **out, tare_error *error
   file->path = tare_strdup(path);
   tare_status status = TARE_OK;
   if (!file->temporary || !file->path) status = tare_fail_memory(error, strlen(path), "a file name");
-  else if ((file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) < 0) status = cannot_write(path, error);
+  else {
+    open_file(file);
+    if (file->fd < 0) status = cannot_write(path, error);
+  }
   if (status) file_free(file);
   else *out = file;
   return status;
@@ -96,11 +132,9 @@ tare_status tare_file_write(tare_file *file, const void *data, size_t size, tare
 
 /* The rename itself must survive a power cut. */
 static void sync_folder(const char *path) {
-  char *folder = tare_strdup(path);
+  char *folder = folder_of(path);
   if (!folder) return;
-  char *slash = strrchr(folder, '/');
-  if (slash) slash[slash == folder] = 0;
-  int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd >= 0) {
     (void)fsync(fd);
     close(fd);
@@ -112,6 +146,7 @@ tare_status tare_file_commit(tare_file *file, tare_error *error) {
   tare_status status = TARE_OK;
   int bad = fsync(file->fd);
   if (bad && (errno == EINVAL || errno == EROFS)) bad = 0; /* a file system that cannot sync */
+  if (!bad) bad = give_name(file);
   int closed = close(file->fd);
   file->fd = -1;
   if (bad || closed || rename(file->temporary, file->path)) status = cannot_write(file->path, error);
@@ -123,7 +158,7 @@ tare_status tare_file_commit(tare_file *file, tare_error *error) {
 
 void tare_file_abandon(tare_file *file) {
   if (!file) return;
-  unlink(file->temporary);
+  if (!file->nameless) unlink(file->temporary);
   file_free(file);
 }
 

@@ -10,7 +10,7 @@
 tare_status tare_file_read(const char *path, size_t limit, void **data, size_t *size, tare_error *error);
 
 /*
- * A file that appears under its name only when it is complete: written to
+ * A file that appears under its name only when it is complete: written without a name, or where the system cannot do that as
  * "PATH.tmp-PID-N" beside it, synced, renamed. TARE_E_IO names the path and the reason.
  */
 typedef struct tare_file tare_file;

@@ -102,6 +102,7 @@ void tare_basis_free(tare_basis *b) {
 
 int tare_basis_taps(const tare_basis *b) { return b ? b->taps : 0; }
 int tare_basis_coefficients(const tare_basis *b) { return b ? b->coefficients : 0; }
+int tare_basis_ridged(const tare_basis *b) { return b ? b->ridged : 0; }
 const char *tare_basis_name(const tare_basis *b) { return b ? b->name : NULL; }
 const double *tare_basis_offset(const tare_basis *b) { return b ? b->space->least : NULL; }
 

@@ -50,7 +50,7 @@ tare_status tare_reflect(tare_builder *b, const tare_rowspace *space, tare_error
 
 struct tare_basis {
   char name[40];
-  int taps, coefficients, absorbs;
+  int taps, coefficients, absorbs, ridged;
   int redundant;              /* more coefficients than dimensions */
   tare_rowspace *space;       /* of A, in taps */
   tare_operator *f32, *f64;   /* compose and its adjoint */

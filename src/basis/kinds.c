@@ -145,7 +145,7 @@ static int rooted(const double *n, int taps, int f, const double *c, int slices,
                 cn + (size_t)s * (size_t)slice * (size_t)f, f);
   cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, f, f, taps, 1, n, f, cn, f, 0, inner, f);
   failed = LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', f, inner, f, values);
-  double floor = 1e-12 * values[f - 1];
+  double floor = values[f - 1] > 0 ? 1e-12 * values[f - 1] : 1; /* 1: an input without any detail */
   cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, taps, f, f, 1, n, f, inner, f, 0, nv, f);
   for (int j = 0; j < f; j++) cblas_dscal(taps, pow(fmax(values[j], floor), power), nv + j, f);
   cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, taps, f, f, 1, nv, f, inner, f, 0, out, f);

@@ -79,6 +79,7 @@ tare_status tare_basis_whitened(tare_basis *b, const tare_constraint *c, const t
   }
   for (int i = 1; i < slice; i++) most = fmax(most, scale[i]);
   if (!(most > 0)) most = 1; /* an input without any detail: nothing to scale by */
+  for (int i = 1; i < slice; i++) b->ridged += scale[i] < ridge * most;
   for (int i = 0; i < slice; i++) scale[i] = 1 / sqrt(fmax(scale[i], ridge * most));
   for (int i = slice; i < b->taps; i++) scale[i] = scale[i % slice];
   return scaled_dct(b, c, scale, error);

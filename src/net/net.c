@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Networks made and used: the chain from the line, its arrays, forward, backward, after_step. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "net/layers.h"
@@ -70,9 +71,24 @@ static tare_status need(void *array, size_t elements, const char *what, tare_err
   return array ? TARE_OK : tare_fail_memory(error, elements * sizeof(double), what);
 }
 
+/* A line can ask for anything, and Linux would give it, to end the process when it is used: refused is what the machine cannot hold. */
+static tare_status check_memory(const tare_net *net, tare_error *error) {
+  double images = (double)tare_net_max_shards(net) * tare_net_shard_capacity(net), widest = 0, values = 3 * (double)net->parameter_count;
+  double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE), need;
+  for (int i = 0; i < net->layer_count; i++) {
+    double size = images * (double)net->layers[i]->out_size;
+    if (size > widest) widest = size;
+    if (!net->layers[i]->ops->in_place) values += size;
+  }
+  need = (values + 2 * widest) * (double)net->real;
+  if (!(machine > 0) || need <= machine) return TARE_OK;
+  return tare_fail(error, TARE_E_MEMORY, "this network with a batch of %d needs %.1f GB or more, this machine has %.1f: use smaller batches, images or layers",
+                   net->options.batch, need / 1e9, machine / 1e9);
+}
+
 static tare_status make_arrays(tare_net *net, tare_error *error) {
   size_t shards = (size_t)tare_net_max_shards(net), widest = 0;
-  tare_status status = TARE_OK;
+  tare_status status = check_memory(net, error);
   for (int i = 0; i < net->layer_count && !status; i++) {
     tare_layer *layer = net->layers[i];
     layer->stride = aligned((size_t)tare_net_shard_capacity(net) * layer->out_size);
@@ -144,11 +160,13 @@ void tare_net_free(tare_net *net) {
                     net->gradient[1], net->scratch, net->forward.list, net->backward.list, net->scales, net->output};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) tare_free(arrays[i]);
   tare_exchange_free(net->exchange);
+  tare_text_free(&net->notes);
   tare_pool_free(net->pool);
   tare_free(net);
 }
 
 const char *tare_net_line(const tare_net *net) { return net ? net->line : NULL; }
+const char *tare_net_notes(const tare_net *net) { return net && net->notes.data && !net->notes.failed ? net->notes.data : ""; }
 const tare_net_options *tare_net_get_options(const tare_net *net) { return net ? &net->options : NULL; }
 size_t tare_net_output_size(const tare_net *net) { return net ? net->layers[net->layer_count - 1]->out_size : 0; }
 void tare_net_output_shape(const tare_net *net, int shape[3]) {

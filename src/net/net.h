@@ -130,6 +130,7 @@ struct tare_net {
   size_t scratch_bytes;
   tare_stages forward, backward;
   double *scales;             /* what get_scales hands out */
+  tare_text notes;            /* of the start */
   int stale;                  /* parameters changed since the last refresh */
   int pinned;                 /* weights that are pinned */
   /* The pass that runs: */

@@ -72,14 +72,21 @@ static tare_status run_probe(tare_net *net, tare_layer *layer, const void *image
   return status;
 }
 
-static double mean_variance(const tare_moments *moments, int channels) {
-  double sum = 0;
-  for (int c = 0; c < channels; c++) sum += moments->squares[c] / moments->count;
-  return sum / channels;
+/* Of a response over images and positions, the mean over filters: its variance, and its mean square. */
+typedef struct tare_power { double variance, square; } tare_power;
+
+static tare_power mean_power(const tare_moments *moments, int channels) {
+  tare_power r = {0, 0};
+  for (int c = 0; c < channels; c++) {
+    double variance = moments->squares[c] / moments->count;
+    r.variance += variance / channels;
+    r.square += (variance + moments->mean[c] * moments->mean[c]) / channels;
+  }
+  return r;
 }
 
-/* The mean over filters of the variance, over images and positions, of the response to plain weights `w`. */
-static tare_status measure(tare_net *net, tare_layer *layer, const double *w, const void *images, size_t count, double *variance,
+/* The response to plain weights `w`. */
+static tare_status measure(tare_net *net, tare_layer *layer, const double *w, const void *images, size_t count, tare_power *out,
                            tare_error *error) {
   tare_conv *conv = layer->self;
   tare_probe probe = {0};
@@ -99,12 +106,30 @@ static tare_status measure(tare_net *net, tare_layer *layer, const double *w, co
     if (!status) status = run_probe(net, layer, images, count, error);
     conv->probe = NULL;
   }
-  if (!status) *variance = mean_variance(&probe.total, layer->out[2]);
-  if (!status && !isfinite(*variance))
+  if (!status) *out = mean_power(&probe.total, layer->out[2]);
+  if (!status && !isfinite(out->square))
     status = tare_fail(error, TARE_E_DATA, "the input of the layer holds values that are not finite, or too large");
   free_probe(&probe);
   tare_conv_plan_free(own);
   tare_free(narrow);
+  return status;
+}
+
+/*
+ * Does something respond, or is it rounding (or nothing)? Constant images give a filter of sum 0 some 2^-24 of what its weights without their signs give; and
+ * below 1e-30 no float could bring it to 1.
+ */
+static tare_status find_whether(tare_net *net, tare_layer *layer, const double *w, const void *images, size_t count, double variance, int *responds,
+                                tare_error *error) {
+  const double noise = 0x1p-22, least = 1e-60;
+  size_t weights = tare_weights_count(&((tare_conv *)layer->self)->weights), some = (size_t)net->options.batch;
+  double *sizes = tare_alloc(weights, sizeof *sizes);
+  tare_power all;
+  if (!sizes) return tare_fail_memory(error, weights * sizeof *sizes, "weights");
+  for (size_t i = 0; i < weights; i++) sizes[i] = fabs(w[i]);
+  tare_status status = measure(net, layer, sizes, images, count < some ? count : some, &all, error);
+  if (!status) *responds = variance > least && variance > noise * noise * all.square;
+  tare_free(sizes);
   return status;
 }
 
@@ -116,10 +141,37 @@ static tare_status find_factor(tare_net *net, tare_layer *layer, const tare_basi
   const double *offset = tare_basis_offset(basis);
   tare_basis_compose_f64(basis, units, t, w);
   for (size_t i = 0; i < units * taps; i++) w[i] -= offset[i % taps];
-  double variance;
-  tare_status status = measure(net, layer, w, images, count, &variance, error);
-  if (!status) *factor = variance > 0 ? 1 / sqrt(variance) : 1;
+  tare_power r;
+  int responds = 0;
+  tare_status status = measure(net, layer, w, images, count, &r, error);
+  if (!status) status = find_whether(net, layer, w, images, count, r.variance, &responds, error);
+  if (!status) *factor = responds ? 1 / sqrt(r.variance) : 1;
   return status;
+}
+
+/*
+ * Is there anything but brightness in a covariance? trace C is all of the variance, 1'C1 / n that of the mean. 1e-13: what rounding makes;
+ * 1e-60: no float could bring it to 1.
+ */
+static int has_detail(const double *covariance, size_t taps) {
+  double all = 0, mean = 0;
+  for (size_t i = 0; i < taps * taps; i++) mean += covariance[i] / (double)taps;
+  for (size_t i = 0; i < taps; i++) all += covariance[i * taps + i];
+  return all - mean > 1e-13 * all && all - mean > 1e-60;
+}
+
+/* What a user should know of a measured basis. */
+static void note_basis(tare_net *net, const tare_layer *layer, int measured) {
+  const tare_weights *weights = &((tare_conv *)layer->self)->weights;
+  const char *begin = net->notes.length ? "\n" : "";
+  int ridged = tare_basis_ridged(weights->basis), taps = tare_weights_slice_taps(weights);
+  if (!weights->method->measures) return;
+  if (!measured)
+    tare_text_add(&net->notes, "%slayer %d: its input has no detail to measure (constant images?): %s starts from the model of images, as spectral", begin,
+                  layer->item->number, weights->method->name);
+  else if (ridged > 0)
+    tare_text_add(&net->notes, "%slayer %d: %d of %d frequencies have less than 1e-4 of the largest variance in its input; %s takes them at that ridge", begin,
+                  layer->item->number, ridged, taps - 1, weights->method->name);
 }
 
 /* A method's own start in its basis. */
@@ -129,7 +181,12 @@ static tare_status start_basis(tare_net *net, tare_layer *layer, tare_rng rng, d
   double *covariance = NULL, factor;
   tare_status status = TARE_OK;
   if (weights->method->measures) status = tare_layer_covariance(net, layer, images, count, &covariance, error);
+  if (!status && covariance && !has_detail(covariance, (size_t)tare_weights_slice_taps(weights))) {
+    tare_free(covariance);
+    covariance = NULL;
+  }
   if (!status) status = tare_weights_set_basis(weights, covariance, 1, error);
+  if (!status) note_basis(net, layer, covariance != NULL);
   if (!status) status = tare_weights_draw(weights, weights->basis, covariance, &rng, t, error);
   tare_free(covariance);
   if (!status) status = find_factor(net, layer, weights->basis, t, w, images, count, &factor, error);
@@ -198,6 +255,7 @@ tare_status tare_conv_start(tare_net *net, tare_layer *layer, const void *images
 tare_status tare_net_start(tare_net *net, const void *images, size_t count, tare_error *error) {
   if (!net || !images || count < 1) return tare_fail(error, TARE_E_ARGUMENT, "the start needs a network and at least one image");
   tare_status status = TARE_OK;
+  tare_text_free(&net->notes);
   for (int i = 0; i < net->layer_count && !status; i++) {
     status = tare_net_refresh(net, error);
     if (!status && net->layers[i]->ops->start) status = net->layers[i]->ops->start(net, net->layers[i], images, count, error);

@@ -17,15 +17,15 @@
 #include "format/format.h"
 #include "train/together.h"
 
-#define FORMAT "tare-checkpoint-1"
+#define FORMAT "tare-checkpoint-2"
 
 /* The table of metadata: what must agree when a training goes on, then what belongs to this state. `digest` is the last. */
 enum { NET, INPUT, BATCH, SEED, INIT, OPTIMIZER, LR, MOMENTUM, BETA1, BETA2, EPSILON, DECAY, SCHEDULE, LOSS, AGREEING,
-       STEP = AGREEING, LAST_LOSS, VERSION, CPU, DIGEST, ENTRIES };
+       STEP = AGREEING, LAST_LOSS, SKIPPED, IN_A_ROW, VERSION, CPU, DIGEST, ENTRIES };
 static const char *const keys[ENTRIES] = {
   [NET] = "net", [INPUT] = "input", [BATCH] = "batch", [SEED] = "seed", [INIT] = "init", [OPTIMIZER] = "optimizer", [LR] = "lr",
   [MOMENTUM] = "momentum", [BETA1] = "beta1", [BETA2] = "beta2", [EPSILON] = "epsilon", [DECAY] = "weight_decay", [SCHEDULE] = "schedule",
-  [LOSS] = "loss", [STEP] = "step", [LAST_LOSS] = "last_loss", [VERSION] = "tare_version", [CPU] = "cpu", [DIGEST] = "digest",
+  [LOSS] = "loss", [STEP] = "step", [LAST_LOSS] = "last_loss", [SKIPPED] = "skipped", [IN_A_ROW] = "skipped_in_a_row", [VERSION] = "tare_version", [CPU] = "cpu", [DIGEST] = "digest",
 };
 typedef struct entries { char *value[ENTRIES]; } entries;
 
@@ -59,6 +59,8 @@ static tare_status describe(const tare_trainer *t, entries *e, tare_error *error
   put(e, SCHEDULE, "%s", t->schedule.text);
   put(e, LOSS, "%s", t->loss->name);
   put(e, STEP, "%llu", (unsigned long long)t->step);
+  put(e, SKIPPED, "%llu", (unsigned long long)t->skipped);
+  put(e, IN_A_ROW, "%d", t->in_a_row);
   put(e, VERSION, "%s", tare_version());
   put(e, CPU, "%s", tare_cpu_level());
   for (int i = 0; i < DIGEST; i++)
@@ -181,22 +183,37 @@ static tare_status restore(tare_trainer *t, const tare_tensors *file, const arra
   return TARE_OK;
 }
 
+typedef struct numbers { int64_t step, skipped, in_a_row; double last_loss; } numbers;
+
+static tare_status read_numbers(const char *const *values, numbers *n, tare_error *error) {
+  const struct { int key; int64_t low, high, *to; } whole[] = {
+    {STEP, 1, INT64_MAX, &n->step}, {SKIPPED, 0, INT64_MAX, &n->skipped}, {IN_A_ROW, 0, INT32_MAX, &n->in_a_row},
+  };
+  for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+    if (tare_parse_int(values[whole[i].key], whole[i].low, whole[i].high, whole[i].to))
+      return tare_fail(error, TARE_E_DATA, "%s '%.40s' is not a number", keys[whole[i].key], values[whole[i].key]);
+  n->last_loss = NAN;
+  if (strcmp(values[LAST_LOSS], "nan") && tare_parse_double(values[LAST_LOSS], -HUGE_VAL, HUGE_VAL, &n->last_loss)) /* nan: all steps were skipped */
+    return tare_fail(error, TARE_E_DATA, "last_loss '%.40s' is not a number", values[LAST_LOSS]);
+  return TARE_OK;
+}
+
 static tare_status take(tare_trainer *t, const tare_tensors *file, entries *ours, tare_error *error) {
   const char *values[ENTRIES];
-  int64_t step;
+  numbers n = {0};
   arrays a;
   tare_status status = read_values(file, values, error);
   if (!status) status = describe(t, ours, error);
   if (!status) status = check_agreement(values, ours, error);
   if (!status) status = list_arrays(t, &a, error);
   if (!status) status = check_arrays(file, &a, error);
-  if (!status && tare_parse_int(values[STEP], 1, INT64_MAX, &step))
-    status = tare_fail(error, TARE_E_DATA, "step '%.40s' is not a number", values[STEP]);
-  if (!status && tare_parse_double(values[LAST_LOSS], -HUGE_VAL, HUGE_VAL, &t->last_loss))
-    status = tare_fail(error, TARE_E_DATA, "last_loss '%.40s' is not a number", values[LAST_LOSS]);
+  if (!status) status = read_numbers(values, &n, error);
   if (!status) status = restore(t, file, &a, error);
   if (status) return status;
-  t->step = t->first = (uint64_t)step;
+  t->step = t->first = (uint64_t)n.step;
+  t->skipped = (uint64_t)n.skipped;
+  t->in_a_row = (int)n.in_a_row;
+  t->last_loss = n.last_loss;
   t->started = 1;
   return TARE_OK;
 }

@@ -21,6 +21,7 @@ tare_status tare_race_trainer(const race_context *race, tare_net *net, double lr
   options.schedule = race->options->schedule;
   options.steps = race->options->steps;
   options.lr = lr;
+  options.most_skipped = 0; /* a run that diverges is to be told */
   return tare_trainer_create(net, batches, user, &options, out, error);
 }
 

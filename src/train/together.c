@@ -14,9 +14,9 @@ int tare_together_leads(const tare_trainer *t) { return !t->ranks || t->ranks->r
 /* What comes before the arrays. */
 typedef struct header {
   tare_error error; /* of rank 0: then nothing follows */
-  uint64_t step, scales;
+  uint64_t step, scales, skipped;
   double last_loss;
-  int found;
+  int found, in_a_row;
 } header;
 
 static tare_status from_first(const tare_trainer *t, void *data, size_t bytes, tare_error *error) {
@@ -51,7 +51,7 @@ tare_status tare_together_share(tare_trainer *t, tare_status status, const tare_
     if (status && error) *error = *why;
     return status;
   }
-  header h = {.step = t->step, .last_loss = t->last_loss, .found = *found};
+  header h = {.step = t->step, .last_loss = t->last_loss, .found = *found, .skipped = t->skipped, .in_a_row = t->in_a_row};
   if (tare_together_leads(t)) {
     const double *scales;
     size_t count = 0;
@@ -69,6 +69,8 @@ tare_status tare_together_share(tare_trainer *t, tare_status status, const tare_
   if (!h.found) return TARE_OK;
   t->step = t->first = h.step;
   t->last_loss = h.last_loss;
+  t->skipped = h.skipped;
+  t->in_a_row = h.in_a_row;
   t->started = 1;
   status = share_scales(t, (size_t)h.scales, error);
   return status ? status : share_arrays(t, error);
@@ -99,14 +101,14 @@ tare_status tare_together_sum(const tare_trainer *t, tare_loss_sum *sum, tare_er
   return status;
 }
 
-tare_status tare_together_stop(const tare_trainer *t, int *stop, tare_error *error) {
+tare_status tare_together_any(const tare_trainer *t, int *flag, tare_error *error) {
   int count = tare_together_count(t), any = 0;
   if (count == 1) return TARE_OK;
   int *all = tare_alloc((size_t)count, sizeof *all);
   if (!all) return tare_fail_memory(error, (size_t)count * sizeof *all, "what the ranks say");
-  tare_status status = t->ranks->gather(t->ranks->self, stop, sizeof *stop, all, error);
+  tare_status status = t->ranks->gather(t->ranks->self, flag, sizeof *flag, all, error);
   for (int i = 0; i < count && !status; i++) any |= all[i] != 0;
-  if (!status) *stop = any;
+  if (!status) *flag = any;
   tare_free(all);
   return status;
 }

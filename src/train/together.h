@@ -15,7 +15,7 @@ tare_status tare_together_share(tare_trainer *trainer, tare_status status, const
 /* The images of a whole batch, from everybody's share. */
 tare_status tare_together_images(const tare_trainer *trainer, const tare_batch *share, size_t pixels, float *whole, tare_error *error);
 tare_status tare_together_sum(const tare_trainer *trainer, tare_loss_sum *sum, tare_error *error);
-/* *stop becomes 1 if it is on any rank. */
-tare_status tare_together_stop(const tare_trainer *trainer, int *stop, tare_error *error);
+/* *flag becomes 1 if it is on any rank. */
+tare_status tare_together_any(const tare_trainer *trainer, int *flag, tare_error *error);
 
 #endif

@@ -11,20 +11,21 @@
 void tare_train_defaults(tare_train_options *options) {
   if (!options) return;
   *options = (tare_train_options){.optimizer = "adam", .momentum = (double)NAN, .beta1 = (double)NAN, .beta2 = (double)NAN,
-                                  .epsilon = (double)NAN, .loss = TARE_LOSS_CROSS_ENTROPY};
+                                  .epsilon = (double)NAN, .loss = TARE_LOSS_CROSS_ENTROPY, .most_skipped = 10};
 }
 
-static int checkpoint_due(const tare_train_options *options, uint64_t step) {
-  if (step >= options->steps) return 1;
-  return options->checkpoint_every && step % options->checkpoint_every == 0;
+/* Not amid steps that are skipped: what came before them may be past help, and the last good one should stay. */
+static int checkpoint_due(const tare_trainer *trainer, const tare_train_options *options) {
+  if (trainer->step >= options->steps) return 1;
+  return options->checkpoint_every && trainer->step % options->checkpoint_every == 0 && !trainer->in_a_row;
 }
 
 static tare_status one_step(tare_trainer *trainer, const tare_train_options *options, tare_progress *progress, tare_error *error) {
   tare_status status = tare_trainer_step(trainer, progress, error);
   if (status) return status;
   int stop = options->progress ? options->progress(options->user, progress) : 0;
-  status = tare_together_stop(trainer, &stop, error);
-  if (!status && options->checkpoint && tare_together_leads(trainer) && (stop || checkpoint_due(options, trainer->step)))
+  status = tare_together_any(trainer, &stop, error);
+  if (!status && options->checkpoint && tare_together_leads(trainer) && (stop || checkpoint_due(trainer, options)))
     status = tare_checkpoint_save(trainer, options->checkpoint, error);
   if (!status && stop) status = tare_together_stop(trainer, &stop, error); /* nobody leaves before the checkpoint is there */
   if (status || !stop) return status;
@@ -50,7 +51,8 @@ static tare_status run(tare_trainer *trainer, const tare_train_options *options,
   /* The checkpoint holds the state of before, from which a longer training goes on. */
   if (!status) status = tare_trainer_settle(trainer, error);
   if (!status && result)
-    *result = (tare_train_result){.steps = trainer->step, .resumed = resumed, .last_loss = trainer->last_loss, .seconds = progress.seconds};
+    *result = (tare_train_result){.steps = trainer->step, .resumed = resumed, .last_loss = trainer->last_loss, .seconds = progress.seconds,
+                                  .skipped = trainer->skipped};
   return status;
 }
 

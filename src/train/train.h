@@ -23,7 +23,7 @@ void tare_trainer_free(tare_trainer *trainer); /* NULL is fine */
  * One step on batch 0, 1, ...; it may go past options->steps. Before the
  * first one the net is started from the first batches, 256 images in all, unless
  * options->started. *progress is filled on success. TARE_E_DIVERGED when the loss or
- * the parameters after the step are not finite.
+ * the gradient is not finite and no more steps may be skipped, or the parameters after the step are not.
  */
 tare_status tare_trainer_step(tare_trainer *trainer, tare_progress *progress, tare_error *error);
 

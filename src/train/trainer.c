@@ -4,6 +4,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,7 +12,7 @@
 #include "base/error.h"
 #include "train/together.h"
 
-enum { START_IMAGES = 256, SETTLING = 50 };
+enum { START_IMAGES = 256, MOST_LOOKED_AT = 16 * START_IMAGES, SETTLING = 50 };
 
 static double now(void) {
   struct timespec t;
@@ -22,6 +23,7 @@ static double now(void) {
 static tare_status configure(tare_trainer *t, const tare_train_options *options, tare_error *error) {
   t->loss = tare_loss_kind_at(options->loss);
   t->steps = options->steps;
+  t->most_skipped = options->most_skipped;
   if (!t->loss) return tare_fail(error, TARE_E_ARGUMENT, "no loss %d", (int)options->loss);
   if (t->steps < 1) return tare_fail(error, TARE_E_ARGUMENT, "a training needs 1 step or more, not 0");
   tare_status status = tare_optimizer_find(options->optimizer, &t->optimizer, error);
@@ -33,6 +35,7 @@ static tare_status make_arrays(tare_trainer *t, tare_error *error) {
   size_t parameters = tare_net_parameter_count(t->net);
   size_t outputs = (size_t)tare_net_get_options(t->net)->batch * tare_net_output_size(t->net);
   int missing = (t->gradient = tare_alloc(outputs, sizeof(float))) == NULL;
+  missing |= (t->kept = tare_alloc(tare_net_state_count(t->net), sizeof(float))) == NULL;
   for (int i = 0; i < TARE_OPTIMIZER_STATES && t->optimizer->states[i]; i++)
     missing |= (t->state[i] = tare_alloc(parameters, sizeof(float))) == NULL;
   return missing ? tare_fail_memory(error, (outputs + parameters) * sizeof(float), "a training") : TARE_OK;
@@ -66,6 +69,7 @@ void tare_trainer_free(tare_trainer *t) {
   if (t->ranks) (void)tare_net_set_ranks(t->net, NULL, NULL);
   for (int i = 0; i < TARE_OPTIMIZER_STATES; i++) tare_free(t->state[i]);
   tare_free(t->gradient);
+  tare_free(t->kept);
   tare_free(t);
 }
 
@@ -73,38 +77,48 @@ static tare_status fetch(const tare_trainer *t, uint64_t index, tare_batch *batc
   return tare_fetch_batch(t->net, t->loss, t->batches, t->user, index, batch, error);
 }
 
-/* The first START_IMAGES images, however they are cut into batches (and these into ranks' shares). */
-static tare_status collect(const tare_trainer *t, size_t pixels, float *images, tare_error *error) {
-  size_t most = (size_t)tare_net_get_options(t->net)->batch * (size_t)tare_together_count(t), have = 0;
+static int all_finite(size_t n, const float *values) {
+  int bad = 0;
+  for (size_t i = 0; i < n; i++) bad |= !(fabsf(values[i]) <= FLT_MAX);
+  return !bad;
+}
+
+/*
+ * The first START_IMAGES images whose values are finite, however they are cut into batches (and these into ranks' shares); fewer where there
+ * are not so many.
+ */
+static tare_status collect(const tare_trainer *t, size_t pixels, float *images, size_t *have, tare_error *error) {
+  size_t most = (size_t)tare_net_get_options(t->net)->batch * (size_t)tare_together_count(t), seen = 0;
+  *have = 0;
   float *whole = tare_alloc(most * pixels, sizeof *whole);
   tare_status status = whole ? TARE_OK : tare_fail_memory(error, most * pixels * sizeof *whole, "a batch");
-  for (uint64_t index = 0; have < START_IMAGES && !status; index++) {
+  for (uint64_t index = 0; *have < START_IMAGES && seen < MOST_LOOKED_AT && !status; index++) {
     tare_batch batch;
     status = fetch(t, index, &batch, error);
     if (!status) status = tare_together_images(t, &batch, pixels, whole, error);
     if (status) break;
-    size_t left = START_IMAGES - have, count = (size_t)batch.count * (size_t)tare_together_count(t), take = count < left ? count : left;
-    memcpy(images + have * pixels, whole, take * pixels * sizeof *images);
-    have += take;
+    for (size_t i = 0; i < (size_t)batch.count * (size_t)tare_together_count(t) && *have < START_IMAGES; i++, seen++)
+      if (all_finite(pixels, whole + i * pixels)) memcpy(images + (*have)++ * pixels, whole + i * pixels, pixels * sizeof *images);
   }
+  if (!status && *have == 0) status = tare_fail(error, TARE_E_DATA, "each of the first %zu images has values that are not finite numbers", seen);
   tare_free(whole);
   return status;
 }
 
 /* With other ranks, rank 0 starts a network of the whole batch, as it would alone: batch norm then sees the same images at once. */
-static tare_status start_whole(tare_trainer *t, const float *images, tare_error *error) {
+static tare_status start_whole(tare_trainer *t, const float *images, size_t count, tare_error *error) {
   tare_net_options options = *tare_net_get_options(t->net);
   int batch = options.batch * tare_together_count(t);
-  if (batch == options.batch) return tare_net_start(t->net, images, START_IMAGES, error);
+  if (batch == options.batch) return tare_net_start(t->net, images, count, error);
   tare_net *net;
   const double *scales;
-  size_t count;
+  size_t all;
   options.batch = batch < START_IMAGES ? batch : START_IMAGES;
   tare_status status = tare_net_create(tare_net_line(t->net), &options, &net, error);
   if (status) return status;
-  status = tare_net_start(net, images, START_IMAGES, error);
-  if (!status) status = tare_net_get_scales(net, &scales, &count, error);
-  if (!status) status = tare_net_set_scales(t->net, scales, count, error);
+  status = tare_net_start(net, images, count, error);
+  if (!status) status = tare_net_get_scales(net, &scales, &all, error);
+  if (!status) status = tare_net_set_scales(t->net, scales, all, error);
   memcpy(tare_net_parameters(t->net), tare_net_parameters(net), tare_net_parameter_count(net) * sizeof(float));
   memcpy(tare_net_state(t->net), tare_net_state(net), tare_net_state_count(net) * sizeof(float));
   tare_net_free(net);
@@ -119,9 +133,10 @@ static tare_status start(tare_trainer *t, tare_error *error) {
   if (!images) return tare_fail_memory(error, START_IMAGES * pixels * sizeof *images, "the first images");
   tare_error why;
   int found = 1;
-  tare_status status = collect(t, pixels, images, error);
+  size_t have = 0;
+  tare_status status = collect(t, pixels, images, &have, error);
   if (!status) {
-    if (tare_together_leads(t)) status = start_whole(t, images, &why);
+    if (tare_together_leads(t)) status = start_whole(t, images, have, &why);
     status = tare_together_share(t, status, &why, &found, error);
   }
   tare_free(images);
@@ -130,9 +145,14 @@ static tare_status start(tare_trainer *t, tare_error *error) {
 }
 
 static tare_status diverged(const tare_trainer *t, const char *what, tare_error *error) {
-  return tare_fail(error, TARE_E_DIVERGED, "step %llu: %s; try a smaller learning rate than %g", (unsigned long long)t->step + 1, what,
-                   t->hyper.lr);
+  char before[60] = "";
+  if (t->in_a_row) snprintf(before, sizeof before, ", nor in the %d steps before, which were skipped", t->in_a_row);
+  return tare_fail(error, TARE_E_DIVERGED, "step %llu: %s%s; try a smaller learning rate than %g", (unsigned long long)t->step + 1, what,
+                   before, t->hyper.lr);
 }
+
+static void keep_state(tare_trainer *t) { memcpy(t->kept, tare_net_state(t->net), tare_net_state_count(t->net) * sizeof *t->kept); }
+static void restore_state(tare_trainer *t) { memcpy(tare_net_state(t->net), t->kept, tare_net_state_count(t->net) * sizeof *t->kept); }
 
 /* Forward, loss and its gradient; *penalty too, at the same weights. */
 static tare_status measure(tare_trainer *t, tare_loss_sum *sum, double *penalty, tare_error *error) {
@@ -147,11 +167,13 @@ static tare_status measure(tare_trainer *t, tare_loss_sum *sum, double *penalty,
   return isfinite(sum->loss) && isfinite(*penalty) ? TARE_OK : diverged(t, "the loss is not a finite number", error);
 }
 
-/* A network can hide such parameters from its loss: a rectifier may take what is not a number for 0. */
-static int all_finite(size_t n, const float *values) {
-  int bad = 0;
-  for (size_t i = 0; i < n; i++) bad |= !(fabsf(values[i]) <= FLT_MAX);
-  return !bad;
+/* The gradient of the step's batch. A network can hide what is not finite from its loss: a rectifier may take it for 0. */
+static tare_status differentiate(tare_trainer *t, tare_loss_sum *sum, double *penalty, tare_error *error) {
+  tare_status status = measure(t, sum, penalty, error);
+  if (!status) status = tare_net_backward(t->net, t->gradient, error);
+  if (status) return status;
+  if (!all_finite(tare_net_parameter_count(t->net), tare_net_gradients(t->net))) return diverged(t, "the gradient is not finite", error);
+  return all_finite(tare_net_state_count(t->net), tare_net_state(t->net)) ? TARE_OK : diverged(t, "batch norm's statistics are not finite", error);
 }
 
 static tare_status update(tare_trainer *t, double lr, tare_error *error) {
@@ -166,15 +188,26 @@ tare_status tare_trainer_step(tare_trainer *t, tare_progress *progress, tare_err
   tare_loss_sum sum = {0};
   double penalty = 0, lr = t->hyper.lr * tare_schedule_factor(&t->schedule, t->step, t->steps);
   tare_status status = start(t, error);
-  if (!status) status = measure(t, &sum, &penalty, error);
-  if (!status) status = tare_net_backward(t->net, t->gradient, error);
-  if (!status) status = update(t, lr, error);
   if (status) return status;
+  keep_state(t);
+  status = differentiate(t, &sum, &penalty, error);
+  int bad = status == TARE_E_DIVERGED;
+  if (bad || !status) {
+    tare_status talk = tare_together_any(t, &bad, error); /* with statistics of its own one rank may see what the others do not */
+    if (talk) return talk;
+    if (bad && !status) status = diverged(t, "another rank's numbers are not finite", error);
+  }
+  int skip = bad && t->in_a_row < t->most_skipped;
+  if (bad) restore_state(t);
+  if (!status) status = update(t, lr, error);
+  if (status && !skip) return status;
   t->step++;
-  t->last_loss = sum.loss / (double)sum.images;
-  *progress = (tare_progress){.first = t->first, .step = t->step, .steps = t->steps, .loss = t->last_loss, .penalty = penalty, .lr = lr,
-                              .accuracy = t->loss->classifies ? (double)sum.right / (double)sum.images : (double)NAN,
-                              .seconds = now() - t->began};
+  t->in_a_row = skip ? t->in_a_row + 1 : 0;
+  t->skipped += (uint64_t)skip;
+  if (!skip) t->last_loss = sum.loss / (double)sum.images;
+  *progress = (tare_progress){.first = t->first, .step = t->step, .steps = t->steps, .loss = skip ? (double)NAN : t->last_loss,
+                              .penalty = skip ? (double)NAN : penalty, .lr = lr, .skipped = t->skipped, .seconds = now() - t->began,
+                              .accuracy = t->loss->classifies && !skip ? (double)sum.right / (double)sum.images : (double)NAN};
   return TARE_OK;
 }
 
@@ -185,7 +218,9 @@ tare_status tare_trainer_settle(tare_trainer *t, tare_error *error) {
   for (uint64_t i = t->step > SETTLING ? t->step - SETTLING : 0; i < t->step && !status; i++) {
     tare_batch batch;
     status = fetch(t, i, &batch, error);
+    if (!status) keep_state(t);
     if (!status) status = tare_net_forward(t->net, batch.images, batch.count, 1, i, NULL, error);
+    if (!status && !all_finite(tare_net_state_count(t->net), tare_net_state(t->net))) restore_state(t); /* a batch whose step was skipped */
   }
   return status;
 }

@@ -21,6 +21,9 @@ struct tare_trainer {
   double last_loss, began;            /* of the last step (NAN: none); seconds of the clock */
   float *state[TARE_OPTIMIZER_STATES];
   float *gradient;                    /* of the output */
+  float *kept;                        /* the net's state before a step, should it be skipped */
+  int most_skipped, in_a_row;         /* the latter: steps skipped since the last that was not */
+  uint64_t skipped;
 };
 
 /* Checkpoints (doc/formats.md). Loading a file that is missing leaves the trainer as it is and *found 0. */

@@ -2,6 +2,7 @@
 #include "api.h"
 
 #include <stdlib.h>
+#include <tare/look.h>
 #include <unistd.h>
 
 static const tare_net_options small = {.height = 8, .width = 8, .channels = 1, .batch = 2, .threads = 1};
@@ -49,6 +50,7 @@ static void nets(tare_net *net) {
   float nans[18] = {[3] = NAN};
   IGNORES(tare_net_free(NULL));
   GIVES_NULL(tare_net_line(NULL));
+  GIVES(const char *, tare_net_notes(NULL), *got == 0);
   GIVES_NULL(tare_net_get_options(NULL));
   GIVES_0(tare_net_output_size(NULL));
   REFUSES(tare_net_first_conv(NULL, &problem, ERR));
@@ -164,6 +166,13 @@ static void models(tare_net *net, char *path) {
   tare_model_free(model);
 }
 
+static void looks(tare_net *net, tare_source *source) {
+  char *text;
+  REFUSES(tare_look_json(NULL, source, 1, &text, ERR));
+  REFUSES(tare_look_json(net, NULL, 1, &text, ERR));
+  REFUSES(tare_look_json(net, source, 1, NULL, ERR));
+}
+
 static void source_batches(tare_source *source) {
   tare_source_batches *out;
   tare_batch batch;
@@ -238,6 +247,7 @@ void api_nets(void) {
   nets(net);
   trainings(net);
   models(net, path);
+  looks(net, source);
   source_batches(source);
   races(source);
   tare_net_free(net);

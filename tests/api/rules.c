@@ -74,6 +74,7 @@ static void bases(const tare_constraint *rule, tare_basis *basis, const tare_cov
   GIVES(const void *, tare_basis_names(), got != NULL);
   GIVES_0(tare_basis_taps(NULL));
   GIVES_0(tare_basis_coefficients(NULL));
+  GIVES_0(tare_basis_ridged(NULL));
   GIVES_NULL(tare_basis_name(NULL));
   GIVES_NULL(tare_basis_offset(NULL));
   IGNORES(tare_basis_compose(NULL, 1, floats, floats));

@@ -358,6 +358,7 @@ static void failures_end_a_training_cleanly(void **state) {
   toy failing = {.fail_at = 18}, spoilt = {.spoil_at = 17}, data = {0};
   tare_train_options options = defaults(30);
   tare_net *net = new_net(small, 1, 5);
+  options.most_skipped = 0;
   options.checkpoint = state_path;
   options.checkpoint_every = 10;
   expect_failure(tare_train(net, toy_batch, &failing, &options, NULL, &error), TARE_E_DATA, &error, "toy: no batch 18");
