@@ -2,6 +2,7 @@
 #include "train_watch.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 int cli_watch_open(cli_watch *w) {
