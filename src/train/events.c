@@ -123,7 +123,10 @@ tare_status tare_events_create(const char *folder, tare_events **out, tare_error
   return status;
 }
 
+static const char no_event[] = "an event needs a file of events, a tag and values; one is NULL";
+
 tare_status tare_events_scalar(tare_events *events, const char *tag, uint64_t step, double value, tare_error *error) {
+  if (!events || !tag) return tare_fail(error, TARE_E_ARGUMENT, no_event);
   Tare__Summary__Value v = TARE__SUMMARY__VALUE__INIT;
   v.tag = (char *)(uintptr_t)tag; /* packing only reads it */
   v.value_case = TARE__SUMMARY__VALUE__VALUE_SIMPLE_VALUE;
@@ -145,6 +148,7 @@ static void fill_buckets(Tare__Histogram *h, const float *values, size_t count) 
 }
 
 tare_status tare_events_histogram(tare_events *events, const char *tag, uint64_t step, const float *values, size_t count, tare_error *error) {
+  if (!events || !tag || (count && !values)) return tare_fail(error, TARE_E_ARGUMENT, no_event);
   double limits[BUCKETS], buckets[BUCKETS] = {0};
   Tare__Histogram h = TARE__HISTOGRAM__INIT;
   h.min = INFINITY;
@@ -171,6 +175,7 @@ tare_status tare_events_histogram(tare_events *events, const char *tag, uint64_t
 
 tare_status tare_events_image(tare_events *events, const char *tag, uint64_t step, const uint8_t *pixels, int width, int height, int channels,
                               tare_error *error) {
+  if (!events || !tag) return tare_fail(error, TARE_E_ARGUMENT, no_event);
   Tare__Summary__Image image = TARE__SUMMARY__IMAGE__INIT;
   Tare__Summary__Value v = TARE__SUMMARY__VALUE__INIT;
   tare_status status = tare_png_encode(pixels, width, height, channels, &image.encoded_image_string.data, &image.encoded_image_string.len, error);
@@ -187,6 +192,7 @@ tare_status tare_events_image(tare_events *events, const char *tag, uint64_t ste
 }
 
 tare_status tare_events_flush(tare_events *events, tare_error *error) {
+  if (!events) return tare_fail(error, TARE_E_ARGUMENT, no_event);
   return fflush(events->file) == 0 ? TARE_OK : cannot_write(events->path, error);
 }
 

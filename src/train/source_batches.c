@@ -45,7 +45,7 @@ tare_status tare_source_batches_create(const tare_source *source, tare_part part
 }
 
 tare_status tare_source_batches_share(tare_source_batches *b, int rank, int ranks, tare_error *error) {
-  if (!b || b->part != TARE_TRAIN || b->loader || rank < 0 || rank >= ranks || b->size % ranks)
+  if (!b || b->part != TARE_TRAIN || b->loader || rank < 0 || ranks < 1 || rank >= ranks || b->size % ranks)
     return tare_fail(error, TARE_E_ARGUMENT, "rank %d of %d: expected training batches not yet drawn from, and a batch that %d divides", rank, ranks, ranks);
   b->shared = b->size / ranks;
   b->from = rank * b->shared;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <tare/events.h>
 #include <tare/look.h>
+#include <tare/ranks.h>
 #include <unistd.h>
 
 static const tare_net_options small = {.height = 8, .width = 8, .channels = 1, .batch = 2, .threads = 1};
@@ -173,6 +176,60 @@ static void looks(tare_net *net, tare_source *source) {
   REFUSES(tare_look_json(net, source, 1, NULL, ERR));
 }
 
+static void events(void) {
+  static const uint8_t pixel[1];
+  static const float value[1];
+  tare_events *out;
+  char folder[] = "/tmp/tare-api-XXXXXX";
+  REFUSES(tare_events_create(NULL, &out, ERR));
+  REFUSES(tare_events_create("/dev/null/x", &out, ERR));
+  REFUSES(tare_events_create("x", NULL, ERR));
+  REFUSES(tare_events_scalar(NULL, "tag", 1, 1, ERR));
+  REFUSES(tare_events_histogram(NULL, "tag", 1, value, 1, ERR));
+  REFUSES(tare_events_image(NULL, "tag", 1, pixel, 1, 1, 1, ERR));
+  REFUSES(tare_events_flush(NULL, ERR));
+  GIVES(tare_status, tare_events_close(NULL, NULL), got == TARE_OK);
+  if (!mkdtemp(folder)) return;
+  NEED(tare_events_create(folder, &out, ERR));
+  REFUSES(tare_events_scalar(out, NULL, 1, 1, ERR));
+  REFUSES(tare_events_histogram(out, NULL, 1, value, 1, ERR));
+  REFUSES(tare_events_histogram(out, "tag", 1, NULL, 1, ERR));
+  REFUSES(tare_events_image(out, NULL, 1, pixel, 1, 1, 1, ERR));
+  REFUSES(tare_events_image(out, "tag", 1, NULL, 1, 1, 1, ERR));
+  REFUSES(tare_events_image(out, "tag", 1, pixel, 0, 1, 1, ERR));
+  tare_events_close(out, NULL);
+  char command[80];
+  snprintf(command, sizeof command, "rm -r %s", folder);
+  if (system(command)) return;
+}
+
+static tare_status no_gather(void *self, const void *mine, size_t bytes, void *all, tare_error *error) { (void)self, (void)mine, (void)bytes, (void)all, (void)error; return TARE_E_LIBRARY; }
+
+static void ranks(tare_net *net, tare_source *source) {
+  static float images[48 * 48];
+  int32_t labels[2];
+  tare_source_batches *out;
+  tare_loader *loader;
+  const tare_ranks empty = {.count = 2}, none = {.count = 0, .gather = no_gather}, far = {.rank = 7, .count = 2, .gather = no_gather};
+  REFUSES(tare_net_set_ranks(NULL, NULL, ERR));
+  REFUSES(tare_net_set_ranks(net, &empty, ERR));
+  REFUSES(tare_net_set_ranks(net, &none, ERR));
+  REFUSES(tare_net_set_ranks(net, &far, ERR));
+  REFUSES(tare_source_train_share(NULL, 1, 0, 2, 0, 1, images, labels, NULL, ERR));
+  REFUSES(tare_source_train_share(source, 1, 0, 2, -1, 1, images, labels, NULL, ERR));
+  REFUSES(tare_source_train_share(source, 1, 0, 2, 1, 2, images, labels, NULL, ERR));
+  REFUSES(tare_source_train_share(source, 1, 0, 2, 0, 1, NULL, labels, NULL, ERR));
+  REFUSES(tare_loader_create_share(NULL, 1, 0, 2, 0, 1, &loader, ERR));
+  REFUSES(tare_loader_create_share(source, 1, 0, 2, 2, 1, &loader, ERR));
+  NEED(tare_source_batches_create(source, TARE_TRAIN, 1, 2, &out, ERR));
+  REFUSES(tare_source_batches_share(NULL, 0, 2, ERR));
+  REFUSES(tare_source_batches_share(out, 2, 2, ERR));
+  REFUSES(tare_source_batches_share(out, 0, 0, ERR));
+  REFUSES(tare_source_batches_share(out, -1, 2, ERR));
+  REFUSES(tare_source_batches_share(out, 0, 3, ERR));
+  tare_source_batches_free(out);
+}
+
 static void source_batches(tare_source *source) {
   tare_source_batches *out;
   tare_batch batch;
@@ -247,6 +304,8 @@ void api_nets(void) {
   nets(net);
   trainings(net);
   models(net, path);
+  events();
+  ranks(net, source);
   looks(net, source);
   source_batches(source);
   races(source);
