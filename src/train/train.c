@@ -27,7 +27,7 @@ static tare_status one_step(tare_trainer *trainer, const tare_train_options *opt
   status = tare_together_any(trainer, &stop, error);
   if (!status && options->checkpoint && tare_together_leads(trainer) && (stop || checkpoint_due(trainer, options)))
     status = tare_checkpoint_save(trainer, options->checkpoint, error);
-  if (!status && stop) status = tare_together_stop(trainer, &stop, error); /* nobody leaves before the checkpoint is there */
+  if (!status && stop) status = tare_together_any(trainer, &stop, error); /* nobody leaves before the checkpoint is there */
   if (status || !stop) return status;
   return tare_fail(error, TARE_E_STOPPED, "stopped after step %llu of %llu", (unsigned long long)trainer->step,
                    (unsigned long long)options->steps);

@@ -184,21 +184,27 @@ static tare_status update(tare_trainer *t, double lr, tare_error *error) {
   return all_finite(n, tare_net_parameters(t->net)) ? TARE_OK : diverged(t, "the parameters are not finite numbers", error);
 }
 
+/* The gradient of a step. TARE_E_DIVERGED: something is not finite, here or on another rank; the state is then as before. */
+static tare_status try_step(tare_trainer *t, tare_loss_sum *sum, double *penalty, tare_error *error) {
+  keep_state(t);
+  tare_status status = differentiate(t, sum, penalty, error);
+  int bad = status == TARE_E_DIVERGED;
+  if (status && !bad) return status;
+  tare_status talk = tare_together_any(t, &bad, error); /* with statistics of its own one rank may see what the others do not */
+  if (talk || !bad) return talk;
+  restore_state(t);
+  return status ? status : diverged(t, "another rank's numbers are not finite", error);
+}
+
 tare_status tare_trainer_step(tare_trainer *t, tare_progress *progress, tare_error *error) {
   tare_loss_sum sum = {0};
+  tare_error why;
   double penalty = 0, lr = t->hyper.lr * tare_schedule_factor(&t->schedule, t->step, t->steps);
   tare_status status = start(t, error);
   if (status) return status;
-  keep_state(t);
-  status = differentiate(t, &sum, &penalty, error);
-  int bad = status == TARE_E_DIVERGED;
-  if (bad || !status) {
-    tare_status talk = tare_together_any(t, &bad, error); /* with statistics of its own one rank may see what the others do not */
-    if (talk) return talk;
-    if (bad && !status) status = diverged(t, "another rank's numbers are not finite", error);
-  }
-  int skip = bad && t->in_a_row < t->most_skipped;
-  if (bad) restore_state(t);
+  status = try_step(t, &sum, &penalty, &why);
+  int skip = status == TARE_E_DIVERGED && t->in_a_row < t->most_skipped;
+  if (status && !skip && error) *error = why;
   if (!status) status = update(t, lr, error);
   if (status && !skip) return status;
   t->step++;

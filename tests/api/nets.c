@@ -211,6 +211,9 @@ static void ranks(tare_net *net, tare_source *source) {
   tare_source_batches *out;
   tare_loader *loader;
   const tare_ranks empty = {.count = 2}, none = {.count = 0, .gather = no_gather}, far = {.rank = 7, .count = 2, .gather = no_gather};
+  GIVES_0(tare_ranks_launched());
+  REFUSES(tare_ranks_join(NULL, ERR));
+  IGNORES(tare_ranks_leave(NULL));
   REFUSES(tare_net_set_ranks(NULL, NULL, ERR));
   REFUSES(tare_net_set_ranks(net, &empty, ERR));
   REFUSES(tare_net_set_ranks(net, &none, ERR));
