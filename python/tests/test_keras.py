@@ -227,9 +227,22 @@ def test_rules_that_need_a_lattice_are_exact_in_files(tmp_path):
     assert tareconv.residual(numpy(plain.kernel).reshape(49, -1).T, layer.constraint) == 0
 
 
+@pytest.mark.parametrize("make, shape", [(lambda e: tk.Conv2D(4, 7, kernel_constraint="sum=0", padding="same", input_scale=1.0, engine=e), (2, 16, 16, 3)),
+                                         (lambda e: tk.DepthwiseConv2D(9, kernel_constraint="sum=0", input_scale=1.0, engine=e), (2, 16, 16, 3)),
+                                         (lambda e: tk.Conv1D(4, 7, padding="causal", kernel_constraint="sum=0", activation="relu", engine=e), (2, 30, 3))])
+def test_the_engine_computes_what_the_framework_does(make, shape):
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    ours, theirs = make("tare"), make("framework")
+    ours.build(shape), theirs.build(shape)
+    theirs.set_weights([value + 0.1 * (value.ndim == 1) for value in ours.get_weights()])
+    ours.set_weights(theirs.get_weights())
+    np.testing.assert_allclose(numpy(ours(x)), numpy(theirs(x)), rtol=1e-4, atol=1e-4 * np.abs(numpy(theirs(x))).max())
+
+
 def test_clone_config_and_compiled_steps():
     x = images(32)
-    model = classifier(keras.Input((20, 20, 1)), tk.Conv2D(4, 7, kernel_constraint="sum=0", basis="spectral(0.5)", kernel_regularizer="l2"))
+    model = classifier(keras.Input((20, 20, 1)),
+                       tk.Conv2D(4, 7, kernel_constraint="sum=0", basis="spectral(0.5)", kernel_regularizer="l2", engine="framework"))
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
     np.testing.assert_array_equal(clone.predict(x, verbose=0), model.predict(x, verbose=0))
@@ -272,6 +285,7 @@ def test_projection_constraint_initialiser_and_penalty():
     (lambda: tk.Conv2D(4, 7, kernel_constraint="sum=0", basis="fourier"), "unknown basis"),
     (lambda: tk.Conv2D(4, 7, kernel_constraint="sum=0", lora_rank=2), "low-rank"),
     (lambda: tk.DepthwiseConv2D(4, depthwise_constraint="bayar"), "centre tap"),
+    (lambda: tk.Conv2D(4, 7, engine="gpu"), "engine"),
     (lambda: tk.Conv2D(4, 7).adapt([]), "at least one image"),
     (lambda: tk.constraints.Linear("sum=0", kind="dense"), "conv, depthwise, transposed"),
 ])

@@ -14,7 +14,7 @@ from . import _layers
 from ._input import RELEASING
 from ._mixin import Obeying
 
-OURS = ("kernel_constraint", "basis", "covariance", "input_scale")
+OURS = ("kernel_constraint", "basis", "covariance", "input_scale", "engine")
 """Arguments that the plain layer has not, or has with another meaning."""
 
 

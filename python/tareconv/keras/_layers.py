@@ -6,6 +6,8 @@ Args:
         ``depthwise_constraint`` too, for the same; the rule is for the depthwise kernel.
     basis: ``"spectral"`` (default), ``"spectral(0.5)"``, ``"dct"``, ``"whitened"``, ``"pivot"``, ... (`tareconv.Basis`).
     covariance: for ``whitened``: `tareconv.measure` of the layer's input; or call `adapt`.
+    engine: ``"auto"`` (default: tare's own convolution on the CPU where it is faster), ``"tare"``, ``"framework"``. Under TensorFlow tare's cannot be inside XLA:
+        for ``jit_compile=True`` say ``"framework"``.
     input_scale: what `adapt` or the first training batch found, kept in the configuration.
     kernel_initializer: None (default) draws coefficients whose response to the input has variance 1; Keras's initialisers give a kernel, and the
         nearest one that obeys is taken.
@@ -20,6 +22,7 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
+from .._engine import keras_conv
 from .._layout import KERAS, KERAS_DEPTHWISE, KERAS_TRANSPOSED
 from ._mixin import Kind, Obeying
 
@@ -36,8 +39,8 @@ def _transposed(layer, inputs, kernel, padding):
     return ops.conv_transpose(inputs, kernel, list(layer.strides), padding, None, layer.data_format, layer.dilation_rate)
 
 
-CONV = Kind("kernel", "kernel", KERAS, _conv)
-DEPTHWISE = Kind("kernel", "depthwise", KERAS_DEPTHWISE, _depthwise)
+CONV = Kind("kernel", "kernel", KERAS, _conv, keras_conv.conv)
+DEPTHWISE = Kind("kernel", "depthwise", KERAS_DEPTHWISE, _depthwise, keras_conv.depthwise_conv)
 SEPARABLE = Kind("depthwise_kernel", "depthwise", KERAS_DEPTHWISE, _depthwise)
 TRANSPOSED = Kind("kernel", "kernel", KERAS_TRANSPOSED, _transposed)
 

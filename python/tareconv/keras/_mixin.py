@@ -14,6 +14,8 @@ from keras import ops
 from .._basis import Basis
 from .._compose import Composer
 from .._constraint import Constraint
+from .._engine import choice
+from .._engine.keras_conv import leaves_xla
 from .._layout import Layout
 from .._operations import Keras, NumPy
 from .._round import round_fp32
@@ -33,12 +35,14 @@ class Kind:
         prefix: of Keras's arguments: ``kernel`` or ``depthwise``.
         layout: how the kernel becomes units.
         respond: a plain convolution of that kind, ``respond(layer, inputs, kernel, padding)``, which the start measures.
+        by_engine: the convolution by tare's engine where that is chosen (_engine/keras_conv.py); None: always the framework's.
     """
 
     weight: str
     prefix: str
     layout: Layout
     respond: Callable
+    by_engine: Callable | None = None
 
 
 class Obeying:
@@ -46,7 +50,7 @@ class Obeying:
 
     _kind: Kind
 
-    def __init__(self, *args, kernel_constraint="none", basis="spectral", covariance=None, input_scale=None, **kwargs):
+    def __init__(self, *args, kernel_constraint="none", basis="spectral", covariance=None, input_scale=None, engine="auto", **kwargs):
         if kwargs.get("lora_rank"):
             self.enable_lora(kwargs["lora_rank"])
         if self._kind.prefix == "depthwise":
@@ -59,12 +63,16 @@ class Obeying:
         self.covariance = measured_from_config(covariance)
         self._given_scale = None if input_scale is None else float(input_scale)
         self._scale_known = False  # once true, no step looks at its batch any more
+        self.engine = engine
         self._check()
+        if self._kind.by_engine and leaves_xla(self.kernel_size, engine):
+            self.supports_jit = False
 
     def _check(self):
         """Says at once what does not fit, and not when the layer is built."""
         if not isinstance(self.basis_name, str):
             raise ValueError(f"basis: expected a name such as 'spectral', found {self.basis_name!r}")
+        choice.check(self.engine)
         constraint = Constraint(self.rule, self.kernel_size)
         if not self._lacks_covariance():
             Basis(constraint, self.basis_name, self.covariance)
@@ -177,7 +185,19 @@ class Obeying:
     def call(self, inputs, training=None):
         if training and not self._scale_known:
             _input.see(self, inputs)
-        return super().call(inputs)
+        if self._kind.by_engine is None or choice.check(self.engine) == "framework":
+            return super().call(inputs)
+        return self._convolved(inputs)
+
+    def _convolved(self, inputs):
+        """What Keras's call does, with the engine's convolution."""
+        padding = self.padding
+        if padding == "causal":
+            inputs, padding = ops.pad(inputs, self._compute_causal_padding()), "valid"
+        y = self._kind.by_engine(inputs, self.kernel, self.strides, padding, self.data_format, self.dilation_rate, self.engine)
+        if self.use_bias:
+            y = ops.add(y, self.bias if self.data_format == "channels_last" else ops.reshape(self.bias, (-1, *(1,) * (len(y.shape) - 2))))
+        return y if self.activation is None else self.activation(y)
 
     def adapt(self, data):
         """Sets the scale of the input from `data`, so that the layer's response starts with variance 1; for ``whitened`` measures the covariance too.
@@ -243,7 +263,7 @@ class Obeying:
         config = super().get_config()
         config.pop("depthwise_constraint", None)
         scale = float(ops.convert_to_numpy(self._scale)) if self.built else self._given_scale
-        config.update(kernel_constraint=self.rule, basis=self.basis_name, input_scale=scale or None,
+        config.update(kernel_constraint=self.rule, basis=self.basis_name, input_scale=scale or None, engine=self.engine,
                       covariance=measured_to_config(self.basis_name, self.covariance))
         return config
 
