@@ -2,6 +2,9 @@
 """Kernels that obey in JAX, and the engine as XLA's handlers."""
 
 import itertools
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -208,3 +211,10 @@ def test_without_the_operator_auto_takes_jaxs_own(monkeypatch):
     near(tj.conv(x, w), tj.conv(x, w, engine="framework"))
     with pytest.raises(RuntimeError, match="could not be compiled"):
         tj.conv(x, w, engine="tare")
+
+
+def test_the_example_runs():
+    example = os.path.join(os.path.dirname(__file__), "../../examples/jax_filters.py")
+    said = subprocess.run([sys.executable, example, "20"], capture_output=True, text=True, timeout=300)
+    assert said.returncode == 0, said.stderr
+    assert "it makes 0.0 0.0 1.0\nresidual of the rule: 0" in said.stdout

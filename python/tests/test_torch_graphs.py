@@ -107,3 +107,10 @@ def test_two_processes_train_one_model(tmp_path):
         assert torch.equal(first[name], second[name])
     for name, rule, size in (("0.weight", "sum=0", 5), ("2.weight", "sum=1", 3)):
         assert tareconv.residual(first[name].numpy(), tareconv.Constraint(rule, (size, size))) == 0
+
+
+def test_the_example_runs():
+    example = os.path.join(os.path.dirname(__file__), "../../examples/torch_forensics.py")
+    said = subprocess.run([sys.executable, example, "20"], capture_output=True, text=True, timeout=300)
+    assert said.returncode == 0, said.stderr
+    assert "sums of the filters after training: 0 in 8 of 8" in said.stdout
