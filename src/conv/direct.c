@@ -229,13 +229,13 @@ static double cycles_of(const tare_conv_problem *p, tare_pass pass, int lanes) {
   return tare_direct_cycles(p, &o.form, pass, lanes, o.chain, o.copies_dy);
 }
 
-/* Sums of at least this many products are added up by filter rows; those of backward weights carry their rounding errors along. */
-enum { WHOLE_SUM = 256 };
-
+/* Of backward weights' sums the rounding errors are carried along; the others are made in parts, and parts of parts. */
 static double error_of(const tare_conv_problem *p, tare_pass pass) {
-  double terms = tare_conv_terms(p, pass), row = terms / p->kernel[0];
+  static const double part = TARE_DIRECT_TERMS, many = TARE_DIRECT_PARTS;
+  double terms = tare_conv_terms(p, pass);
   if (pass == TARE_BACKWARD_WEIGHTS) return tare_conv_chain_error(CHAIN, CHAIN);
-  return tare_conv_chain_error(terms, row < WHOLE_SUM ? WHOLE_SUM : row);
+  if (terms <= part * many) return tare_conv_chain_error(terms, part);
+  return tare_conv_chain_error(terms / many + terms / part, part + many);
 }
 
 static void judge(const tare_query *query, tare_verdict *verdict) {

@@ -13,6 +13,12 @@
 #ifndef TARE_KERNEL_DIRECT_H
 #define TARE_KERNEL_DIRECT_H
 
+/*
+ * Longer sums of a forward row are made in parts of at most TARE_DIRECT_TERMS terms, and of these TARE_DIRECT_PARTS at a time are added
+ * up: an error grows with the root of the number of terms that are added one by one.
+ */
+enum { TARE_DIRECT_TERMS = 160, TARE_DIRECT_PARTS = 32 };
+
 typedef enum tare_direct_kind {
   TARE_DIRECT_DENSE,
   TARE_DIRECT_DEPTHWISE,

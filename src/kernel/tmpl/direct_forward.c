@@ -3,11 +3,10 @@
 #include "kernel/tmpl/direct.h"
 
 /* The first n lanes, if there are any. */
-static __attribute__((noinline)) void store_some(REAL *to, vector v, int n, int add) {
+static __attribute__((noinline)) void store_some(REAL *to, vector v, int n) {
   REAL lanes[LANES];
   memcpy(lanes, &v, sizeof v);
   const REAL *from = lanes;
-  for (int i = 0; add && i < n; i++) lanes[i] += to[i];
   for (int piece = LANES / 2; piece && n > 0; piece /= 2) {
     if (!(n & piece)) continue;
     for (int i = 0; i < piece; i++) to[i] = from[i];
@@ -16,14 +15,13 @@ static __attribute__((noinline)) void store_some(REAL *to, vector v, int n, int 
   }
 }
 
-enum { TERMS = 256 }; /* added one by one: longer sums in parts, for accuracy */
+enum { TERMS = TARE_DIRECT_TERMS, PARTS = TARE_DIRECT_PARTS };
 
 typedef struct row {
   const tare_direct *d;
   int rows;
   const REAL *const *x;
   const REAL *weights, *bias; /* of the block's first vector */
-  int add; /* to y */
   REAL *y;
 } row;
 
@@ -31,7 +29,7 @@ typedef struct row {
 typedef struct block {
   int first, real;  /* `real` of them, from the first on */
   int lanes, last;  /* from the block's first vector on, in a group and in the row's last group */
-  int whole;        /* vectors, everywhere */
+  int whole;        /* vectors that all groups have whole */
 } block;
 
 ALWAYS_INLINE void begin(const row *r, int count, int vectors, vector *sums) {
@@ -40,10 +38,11 @@ ALWAYS_INLINE void begin(const row *r, int count, int vectors, vector *sums) {
 }
 
 ALWAYS_INLINE void end(const row *r, const block *b, int count, int vectors, const vector *sums) {
-  if (vectors == 1 && b->whole && b->real == count && !r->add) {
+  if (b->whole >= vectors && b->real == count) {
     REAL *y = r->y + (ptrdiff_t)b->first * r->d->out;
 #pragma GCC unroll 24
-    for (int j = 0; j < count; j++, y += r->d->out) store(y, sums[j]);
+    for (int j = 0; j < count; j++, y += r->d->out)
+      for (int v = 0; v < vectors; v++) store(y + v * LANES, sums[j * vectors + v]);
     return;
   }
 #pragma GCC unroll 24
@@ -53,34 +52,72 @@ ALWAYS_INLINE void end(const row *r, const block *b, int count, int vectors, con
     int lanes = b->first + j == r->d->groups - 1 ? b->last : b->lanes;
     for (int v = 0; v < vectors; v++, y += LANES, lanes -= LANES) {
       vector sum = sums[j * vectors + v];
-      if (lanes < LANES) store_some(y, sum, lanes, r->add);
-      else store(y, r->add ? load(y) + sum : sum);
+      if (lanes < LANES) store_some(y, sum, lanes);
+      else store(y, sum);
+    }
+  }
+}
+
+/* Sums of parts, and of PARTS parts each. */
+typedef struct parts { int count; vector near[UNITS * UNIT], far[UNITS * UNIT]; } parts;
+
+/* The sums become a part, and 0. */
+ALWAYS_INLINE void put_aside(parts *p, int n, vector *sums) {
+  const int first = p->count == 0, full = p->count > 0 && p->count % PARTS == 0, second = p->count == PARTS;
+#pragma GCC unroll 24
+  for (int i = 0; i < n; i++) {
+    if (full) p->far[i] = second ? p->near[i] : p->far[i] + p->near[i];
+    p->near[i] = first || full ? sums[i] : p->near[i] + sums[i];
+    sums[i] = (vector){0};
+  }
+  p->count++;
+}
+
+ALWAYS_INLINE void take_back(const parts *p, int n, vector *sums) {
+#pragma GCC unroll 24
+  for (int i = 0; i < n; i++) {
+    if (p->count > 0) sums[i] += p->near[i];
+    if (p->count > PARTS) sums[i] += p->far[i];
+  }
+}
+
+typedef struct strides { ptrdiff_t step, tap, width; multiples m; } strides;
+
+/* `taps` taps of a filter row. */
+ALWAYS_INLINE void pass(int depthwise, int count, int vectors, int taps, const strides *s, const REAL *x, const REAL *w, vector *sums) {
+  const REAL *x1 = x + 8 * s->step, *x2 = x1 + 8 * s->step;
+  __asm__("" : "+r"(x), "+r"(x1), "+r"(x2));
+  for (int t = 0; t < taps; t++, x += s->tap, x1 += s->tap, x2 += s->tap, w += s->width) {
+    vector weights[2];
+    for (int v = 0; v < vectors; v++) weights[v] = load(w + v * LANES);
+#pragma GCC unroll 24
+    for (int j = 0; j < count; j++) {
+      const REAL *at = multiple(j < 8 ? x : j < 16 ? x1 : x2, s->step, s->m, j % 8);
+      if (depthwise) sums[j] += load(at) * weights[0];
+      else
+        for (int v = 0; v < vectors; v++) sums[j * vectors + v] += *at * weights[v];
     }
   }
 }
 
 ALWAYS_INLINE void fixed(const row *r, const block *b, int depthwise, int count, int vectors) {
   const tare_direct *d = r->d;
-  const ptrdiff_t step = d->step, tap = depthwise ? d->tap : 1, width = (ptrdiff_t)d->vectors * LANES;
-  const multiples m = multiples_of(step);
+  const strides s = {d->step, depthwise ? d->tap : 1, (ptrdiff_t)d->vectors * LANES, multiples_of(d->step)};
   const REAL *w = r->weights;
   vector sums[UNITS * UNIT];
+  parts aside;
+  aside.count = 0;
   begin(r, count, vectors, sums);
-  for (int a = 0; a < r->rows; a++) {
-    const REAL *x = r->x[a] + b->first * step, *x1 = x + 8 * step, *x2 = x1 + 8 * step;
-    __asm__("" : "+r"(x), "+r"(x1), "+r"(x2));
-    for (int t = 0; t < d->taps; t++, x += tap, x1 += tap, x2 += tap, w += width) {
-      vector weights[2];
-      for (int v = 0; v < vectors; v++) weights[v] = load(w + v * LANES);
-#pragma GCC unroll 24
-      for (int j = 0; j < count; j++) {
-        const REAL *at = multiple(j < 8 ? x : j < 16 ? x1 : x2, step, m, j % 8);
-        if (depthwise) sums[j] += load(at) * weights[0];
-        else
-          for (int v = 0; v < vectors; v++) sums[j * vectors + v] += *at * weights[v];
-      }
+  for (int a = 0, terms = 0; a < r->rows; a++) {
+    const REAL *x = r->x[a] + b->first * s.step;
+    for (int left = d->taps, taps; left; left -= taps, x += taps * s.tap, w += taps * s.width) {
+      taps = part_of(left, TERMS);
+      if (terms + taps > TERMS && terms) put_aside(&aside, count * vectors, sums), terms = 0;
+      terms += taps;
+      pass(depthwise, count, vectors, taps, &s, x, w, sums);
     }
   }
+  if (aside.count) take_back(&aside, count * vectors, sums);
   end(r, b, count, vectors, sums);
 }
 
@@ -101,9 +138,12 @@ ALWAYS_INLINE void slide(int count, int taps, const REAL *x, const REAL *w, vect
 ALWAYS_INLINE void sliding(const row *r, const block *b, int count) {
   const REAL *w = r->weights;
   vector sums[WINDOW];
+  parts aside;
+  aside.count = 0;
   begin(r, count, 1, sums);
-  for (int a = 0; a < r->rows; a++) {
+  for (int a = 0, terms = 0; a < r->rows; a++, terms += r->d->taps) {
     const REAL *x = r->x[a] + b->first * LANES;
+    if (terms + r->d->taps > TERMS && terms) put_aside(&aside, count, sums), terms = 0;
     for (int left = r->d->taps, taps; left; left -= taps, x += taps * LANES, w += taps * LANES) {
       taps = part_of(left, WINDOW_TAPS);
       switch (taps) {
@@ -116,6 +156,7 @@ ALWAYS_INLINE void sliding(const row *r, const block *b, int count) {
       }
     }
   }
+  if (aside.count) take_back(&aside, count, sums);
   end(r, b, count, 1, sums);
 }
 
@@ -129,7 +170,7 @@ ALWAYS_INLINE void held(const row *r, const block *b, tare_direct_kind kind, int
 ALWAYS_INLINE void blocks(const row *r, tare_direct_kind kind, int vectors, int lanes, int last) {
   const int slides = kind == TARE_DIRECT_SLIDING, unit = slides ? 4 : UNIT / vectors, most = slides ? WINDOW : UNITS * unit;
   int groups = r->d->groups, each = (part_of(groups, most) + unit - 1) / unit * unit;
-  block b = {0, 0, lanes, last, lanes >= LANES && last >= LANES};
+  block b = {0, 0, lanes, last, (lanes < last ? lanes : last) / LANES};
   for (; b.first < groups; b.first += each) {
     b.real = groups - b.first < each ? groups - b.first : each;
     switch ((b.real + unit - 1) / unit) {
@@ -143,9 +184,8 @@ ALWAYS_INLINE void blocks(const row *r, tare_direct_kind kind, int vectors, int 
   }
 }
 
-/* All outputs of a row. */
-static void whole_row(row r) {
-  const tare_direct *d = r.d;
+void NAME(direct_forward)(const tare_direct *d, int rows, const void *const *x, const void *weights, const void *bias, void *y) {
+  row r = {d, rows, (const REAL *const *)x, weights, bias, y};
   for (int v = 0, two; v < d->vectors; v += 1 + two) {
     int lanes = d->lanes - v * LANES, last = d->last - v * LANES;
     two = d->kind == TARE_DIRECT_DENSE && v + 1 < d->vectors;
@@ -156,19 +196,6 @@ static void whole_row(row r) {
     r.weights += (1 + two) * LANES;
     if (r.bias) r.bias += (1 + two) * LANES;
     r.y += (1 + two) * LANES;
-  }
-}
-
-void NAME(direct_forward)(const tare_direct *d, int rows, const void *const *x, const void *weights, const void *bias, void *y) {
-  row r = {d, rows, (const REAL *const *)x, weights, bias, 0, y};
-  const int part = d->taps < TERMS ? TERMS / d->taps : 1;
-  for (int a = 0; a == 0 || a < rows; a += part) {
-    r.rows = rows - a < part ? rows - a : part;
-    whole_row(r);
-    r.x += part;
-    r.weights += (ptrdiff_t)part * d->taps * d->vectors * LANES;
-    r.bias = NULL;
-    r.add = 1;
   }
 }
 
