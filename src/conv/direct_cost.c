@@ -6,7 +6,6 @@
 #include "conv/direct.h"
 
 enum { LATENCY = 8 }; /* accumulators that keep two units busy, each ready after four cycles */
-enum { L2_FLOATS = 1 << 18 };
 
 /* What the registers hold, as in kernel/tmpl/direct.h: accumulators; sliding: accumulators, and taps at a time, and vectors of dy. */
 typedef struct registers { int sums, window, taps, dy; } registers;
@@ -18,8 +17,8 @@ static const double operation[2][4] = {{0.57, 0.51, 0.86, 0.51}, {0.65, 0.51, 1,
 static const double call = 1250, copied = 2.7, copied_dy = 3.9, stored = 2.7, block_row = 1.7;
 /* Backward weights: each block of sums for each row of outputs, each sum of a chain. A pixel whose last vector of channels is not full. */
 static const double gradient_block = 15, chain_sum = 7.8, tail = 6.6;
-/* Weights: each, and each place it has in the kernels' form; each place of a gradient larger than the L2 cache. */
-static const double weight = 7.6, place = 5.4, far_place = 9.7;
+/* Folding: each place of a weight in the kernels' form, each run of up to 16 places side by side; unfolding takes more. */
+static const double place = 1, run = 3, unfolding = 1.5;
 
 typedef struct work { double operations, blocks; } work; /* of a tap and filter row; of a filter row, or of a whole filter */
 
@@ -66,8 +65,8 @@ static double rows_inside(const tare_direct_form *f) {
 
 /* Folding the weights, or unfolding their gradient. */
 static double fold_cycles(const tare_conv_problem *p, const tare_direct_form *f, int gradient) {
-  double weights = (double)tare_conv_weights_size(p), places = weights * f->lines * f->pixels;
-  return weights * weight + places * (place + (gradient && tare_direct_weights_size(f) > L2_FLOATS ? far_place : 0));
+  double places = (double)tare_conv_weights_size(p) * f->lines * f->pixels;
+  return places * (place + run / smaller(f->outputs, 16)) * (gradient ? unfolding : 1);
 }
 
 double tare_direct_cycles(const tare_conv_problem *p, const tare_direct_form *f, tare_pass pass, int lanes, int chain, int copies_dy) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conv/direct.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum { BUSY = 8 }; /* accumulators that keep the machine busy: two units, each ready after four cycles */
@@ -79,35 +80,56 @@ size_t tare_direct_weights_size(const tare_direct_form *f) {
   return (size_t)(f->blocks ? f->blocks : 1) * (size_t)f->rows * (size_t)f->shape.taps * (size_t)f->width;
 }
 
-/* Where the folded weights have the tap (row, column) from channel `in` to output `out`, for one pixel of the group. */
-static size_t at(const tare_direct_form *f, int in, int out, int row, int column, int line, int pixel) {
-  int tap = f->shape.kind == TARE_DIRECT_DENSE ? (column + pixel) * f->channels + in : column;
-  int block = f->blocks ? out / f->width : 0, lane = f->blocks ? out % f->width : (line * f->pixels + pixel) * f->outputs + out;
-  return (((size_t)block * (size_t)f->rows + (size_t)(row + line)) * (size_t)f->shape.taps + (size_t)tap) * (size_t)f->width + (size_t)lane;
+/* Where the folded weights have the tap (row, column) from channel `in` to output `out`, for the first pixel of the group. */
+static size_t at(const tare_direct_form *f, int in, int out, int row, int column) {
+  int tap = f->shape.kind == TARE_DIRECT_DENSE ? column * f->channels + in : column;
+  int block = f->blocks ? out / f->width : 0, lane = f->blocks ? out % f->width : out;
+  return (((size_t)block * (size_t)f->rows + (size_t)row) * (size_t)f->shape.taps + (size_t)tap) * (size_t)f->width + (size_t)lane;
 }
 
-/* The places of a weight, one a pixel of the group, get it (fold) or are added up in it. */
-static void visit_one(const tare_direct_form *f, int fold, int in, int out, int row, int column, float *weight, float *folded) {
-  float sum = 0;
-  for (int line = 0; line < f->lines; line++)
-    for (int pixel = 0; pixel < f->pixels; pixel++) {
-      float *place = folded + at(f, in, out, row, column, line, pixel);
-      if (fold) *place = *weight;
-      else sum += *place;
+enum { RUN = 16 }; /* outputs that are folded together: side by side in a line of the cache */
+
+/* Elements to the next column of a filter and the next output (plain), to the next column, and to the group's next line and pixel (folded). */
+typedef struct strides { ptrdiff_t output, column, line, pixel; } strides;
+
+static ptrdiff_t place_of(const tare_direct_form *f, const strides *s, int pixel) { return pixel / f->pixels * s->line + pixel % f->pixels * s->pixel; }
+
+/* A filter row of `n` outputs to its places, one for each pixel of the group. */
+static void fold_row(const tare_direct_form *f, const strides *s, int n, const float *weights, float *folded) {
+  for (int pixel = 0; pixel < f->lines * f->pixels; pixel++) {
+    float *to = folded + place_of(f, s, pixel);
+    for (int j = 0; j < f->kernel[1]; j++)
+      for (int k = 0; k < n; k++) to[j * s->column + k] = weights[k * s->output + j];
+  }
+}
+
+/* And the sums of what stands in these places. */
+static void unfold_row(const tare_direct_form *f, const strides *s, int n, float *weights, const float *folded) {
+  for (int j = 0; j < f->kernel[1]; j++) {
+    float sums[RUN] = {0};
+    for (int pixel = 0; pixel < f->lines * f->pixels; pixel++) {
+      const float *from = folded + place_of(f, s, pixel) + j * s->column;
+      for (int k = 0; k < n; k++) sums[k] += from[k];
     }
-  if (!fold) *weight = sum;
+    for (int k = 0; k < n; k++) weights[k * s->output + j] = sums[k];
+  }
 }
 
 static void visit(const tare_direct_form *f, int fold, float *weights, float *folded) {
-  int dense = f->shape.kind == TARE_DIRECT_DENSE, kh = f->kernel[0], kw = f->kernel[1];
-  int outs = f->flipped ? f->channels : f->outputs, ins = !dense ? 1 : f->flipped ? f->outputs : f->channels;
-  for (int o = 0; o < outs; o++)
-    for (int c = 0; c < ins; c++)
-      for (int i = 0; i < kh; i++)
-        for (int j = 0; j < kw; j++, weights++) {
-          if (f->flipped) visit_one(f, fold, o, dense ? c : o, kh - 1 - i, kw - 1 - j, weights, folded);
-          else visit_one(f, fold, c, o, i, j, weights, folded);
-        }
+  int dense = f->shape.kind == TARE_DIRECT_DENSE, crossed = dense && f->flipped, kh = f->kernel[0], kw = f->kernel[1];
+  int ins = dense ? f->channels : 1, most = f->blocks && f->width < RUN ? f->width : RUN;
+  ptrdiff_t taps = (ptrdiff_t)kh * kw, per_in = crossed ? f->outputs * taps : taps, column = (ptrdiff_t)ins * f->width;
+  const strides s = {.output = crossed ? taps : ins * taps, .column = f->flipped ? -column : column,
+                     .line = f->shape.taps * (ptrdiff_t)f->width + f->pixels * f->outputs, .pixel = (dense ? column : 0) + f->outputs};
+  for (int in = 0; in < ins; in++)
+    for (int i = 0; i < kh; i++)
+      for (int out = 0, n; out < f->outputs; out += n) {
+        float *plain = weights + in * per_in + out * s.output + i * kw;
+        float *place = folded + at(f, in, out, f->flipped ? kh - 1 - i : i, f->flipped ? kw - 1 : 0);
+        n = f->outputs - out < most ? f->outputs - out : most;
+        if (fold) fold_row(f, &s, n, plain, place);
+        else unfold_row(f, &s, n, plain, place);
+      }
 }
 
 void tare_direct_fold(const tare_direct_form *f, const float *weights, float *folded) {

@@ -58,27 +58,40 @@ ALWAYS_INLINE void end(const row *r, const block *b, int count, int vectors, con
   }
 }
 
-/* Sums of parts, and of PARTS parts each. */
-typedef struct parts { int count; vector near[UNITS * UNIT], far[UNITS * UNIT]; } parts;
+/* Sums of up to PARTS parts, and of all before these; and the part that is to be added, or the sum of all. */
+typedef struct parts { int count; vector near[UNITS * UNIT], far[UNITS * UNIT], last[UNITS * UNIT]; } parts;
 
-/* The sums become a part, and 0. */
-ALWAYS_INLINE void put_aside(parts *p, int n, vector *sums) {
-  const int first = p->count == 0, full = p->count > 0 && p->count % PARTS == 0, second = p->count == PARTS;
-#pragma GCC unroll 24
-  for (int i = 0; i < n; i++) {
-    if (full) p->far[i] = second ? p->near[i] : p->far[i] + p->near[i];
-    p->near[i] = first || full ? sums[i] : p->near[i] + sums[i];
-    sums[i] = (vector){0};
-  }
+/* Not inlined: a rare case, which every size of block would have to compile. */
+static __attribute__((noinline)) void add_last(parts *p, int n) {
+  if (p->count % PARTS == 0)
+    for (int i = 0; i < n; i++) {
+      p->far[i] = p->count ? p->far[i] + p->near[i] : (vector){0};
+      p->near[i] = (vector){0};
+    }
+  for (int i = 0; i < n; i++) p->near[i] += p->last[i];
   p->count++;
 }
 
-ALWAYS_INLINE void take_back(const parts *p, int n, vector *sums) {
+static __attribute__((noinline)) void add_all(parts *p, int n) {
+  for (int i = 0; i < n; i++) p->last[i] += p->near[i] + p->far[i];
+}
+
+/* The sums become a part, and 0. */
+ALWAYS_INLINE void put_aside(parts *p, int n, vector *sums) {
 #pragma GCC unroll 24
-  for (int i = 0; i < n; i++) {
-    if (p->count > 0) sums[i] += p->near[i];
-    if (p->count > PARTS) sums[i] += p->far[i];
-  }
+  for (int i = 0; i < n; i++) p->last[i] = sums[i];
+  add_last(p, n);
+#pragma GCC unroll 24
+  for (int i = 0; i < n; i++) sums[i] = (vector){0};
+}
+
+/* All parts are added to the sums. */
+ALWAYS_INLINE void take_back(parts *p, int n, vector *sums) {
+#pragma GCC unroll 24
+  for (int i = 0; i < n; i++) p->last[i] = sums[i];
+  add_all(p, n);
+#pragma GCC unroll 24
+  for (int i = 0; i < n; i++) sums[i] = p->last[i];
 }
 
 typedef struct strides { ptrdiff_t step, tap, width; multiples m; } strides;
@@ -135,26 +148,36 @@ ALWAYS_INLINE void slide(int count, int taps, const REAL *x, const REAL *w, vect
   }
 }
 
+/* `taps` taps of `rows` filter rows, from `at` in each row of x on. */
+ALWAYS_INLINE void slide_rows(const row *r, int rows, const REAL *const *x, ptrdiff_t at, int count, int taps, const REAL *w, vector *sums) {
+  for (; rows > 0; rows--, x++, w += r->d->taps * LANES) slide(count, taps, *x + at, w, sums);
+}
+
+/* `rows` whole filter rows, a few of their taps after the other. */
+ALWAYS_INLINE void slide_part(const row *r, int rows, const REAL *const *x, int first, int count, const REAL *w, vector *sums) {
+  for (int left = r->d->taps, taps; left; left -= taps, first += taps, w += taps * LANES) {
+    taps = part_of(left, WINDOW_TAPS);
+    switch (taps) {
+#define TAPS(n) case n: slide_rows(r, rows, x, (ptrdiff_t)first * LANES, count, n, w, sums); break;
+    TAPS(1) TAPS(2) TAPS(3) TAPS(4) TAPS(5)
+#if defined __AVX512F__
+    TAPS(6) TAPS(7) TAPS(8)
+#endif
+#undef TAPS
+    }
+  }
+}
+
 ALWAYS_INLINE void sliding(const row *r, const block *b, int count) {
-  const REAL *w = r->weights;
+  const int part = r->d->taps < TERMS ? TERMS / r->d->taps : 1;
   vector sums[WINDOW];
   parts aside;
   aside.count = 0;
   begin(r, count, 1, sums);
-  for (int a = 0, terms = 0; a < r->rows; a++, terms += r->d->taps) {
-    const REAL *x = r->x[a] + b->first * LANES;
-    if (terms + r->d->taps > TERMS && terms) put_aside(&aside, count, sums), terms = 0;
-    for (int left = r->d->taps, taps; left; left -= taps, x += taps * LANES, w += taps * LANES) {
-      taps = part_of(left, WINDOW_TAPS);
-      switch (taps) {
-#define TAPS(n) case n: slide(count, n, x, w, sums); break;
-      TAPS(1) TAPS(2) TAPS(3) TAPS(4) TAPS(5)
-#if defined __AVX512F__
-      TAPS(6) TAPS(7) TAPS(8)
-#endif
-#undef TAPS
-      }
-    }
+  for (int a = 0, rows; a < r->rows; a += rows) {
+    rows = r->rows - a < part ? r->rows - a : part;
+    if (a) put_aside(&aside, count, sums);
+    slide_part(r, rows, r->x + a, b->first, count, r->weights + (ptrdiff_t)a * r->d->taps * LANES, sums);
   }
   if (aside.count) take_back(&aside, count, sums);
   end(r, b, count, 1, sums);
