@@ -9,8 +9,11 @@
 #   make wheel              a Python wheel that needs no other library, in build-python/wheel
 #   make fuzz SECONDS=60    every reader on mutated files, for so long each (doc/testing.md)
 #   make bench              speed of the bases against the machine's peak
-#   make install PREFIX=... (after make), make clean
-PREFIX ?= /usr/local
+#   make install [PREFIX=/usr/local] [DESTDIR=...], make uninstall
+#   make dist               the source of the last commit as build/meson-dist/tare-VERSION.tar.xz
+#   make deb                Debian packages of the last commit, in build-deb/source (make test-deb: tried in an empty Debian, as root)
+#   make clean
+PREFIX =
 BUILD = build
 RACE = --steps 400 --seeds 2
 
@@ -20,7 +23,7 @@ all: $(BUILD)/build.ninja
 
 $(BUILD)/build.ninja:
 	scripts/setup build
-	meson setup $(BUILD) --prefix $(PREFIX) $(MESON_OPTIONS)
+	meson setup $(BUILD) $(MESON_OPTIONS)
 
 demo: setup-demo
 	$(MAKE) --no-print-directory all
@@ -56,10 +59,27 @@ bench: all
 	ninja -C $(BUILD) bench/bench-basis
 	$(BUILD)/bench/bench-basis
 
-install: all
-	meson install -C $(BUILD) --no-rebuild
+# Where the photos module is looked for is compiled in, so another prefix is another build; DESTDIR only moves the files.
+install: $(BUILD)/build.ninja
+	$(if $(PREFIX),meson configure $(BUILD) --prefix $(abspath $(PREFIX)))
+	$(MAKE) --no-print-directory all
+	meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+
+uninstall:
+	scripts/uninstall $(BUILD)
+
+dist: $(BUILD)/build.ninja
+	meson dist -C $(BUILD) --no-tests --formats xztar
+
+deb:
+	scripts/setup build photos test deb
+	scripts/deb
+
+test-deb:
+	scripts/setup build photos test deb
+	scripts/deb test
 
 clean:
 	rm -rf $(BUILD) build-* demo
 
-.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 fuzz bench install clean
+.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 fuzz bench install uninstall dist deb test-deb clean
