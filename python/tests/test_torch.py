@@ -203,6 +203,10 @@ def test_wrong_use(make, told):
 def test_constrain_refuses_what_is_no_convolution_and_leaves_it_whole():
     with pytest.raises(TypeError, match="expected a convolution of torch.nn"):
         constrain(nn.Linear(2, 2))
+    with pytest.raises(TypeError, match="expected a convolution of torch.nn"):
+        constrain("conv1")
+    with pytest.raises(TypeError, match="basis: expected a name"):
+        Conv2d(1, 2, 5, basis=None)
     layer = nn.Conv2d(1, 2, 4)
     with pytest.raises(ValueError):
         constrain(layer, "bayar")
@@ -235,7 +239,7 @@ def test_constrain_and_release_a_model():
 
 def test_constrain_one_layer_and_afresh():
     net = model()
-    constrain(net, "bayar", "pivot", fresh=True, only=["0"])
+    constrain(net, "bayar", "pivot", fresh=True, only="0")
     assert type(net[0]) is Conv2d and net[0].rule == "bayar" and net[0].basis == "pivot" and type(net[3]) is nn.Conv2d
     frozen = nn.Conv2d(1, 1, 3).requires_grad_(False)
     assert not quiet(constrain, frozen).coefficients.requires_grad and not release(frozen).weight.requires_grad

@@ -153,3 +153,26 @@ def test_compiled_with_changing_batches():
         x, w = torch.randn(batch, 3, 12, 12, requires_grad=True), torch.randn(4, 3, 7, 7, requires_grad=True)
         for a, b in zip(gradients(compiled(x, w).sum(), (x, w), None), gradients(f(x, w).sum(), (x, w), None)):
             near(a, b)
+
+
+@pytest.mark.parametrize("engine", ["auto", "tare", "framework"])
+def test_shapes_that_do_not_fit_get_pytorchs_exceptions(engine):
+    """And nothing outside of the arrays is read."""
+    layer, transposed = Conv2d(3, 4, 7, engine=engine).eval(), ConvTranspose2d(3, 4, 7, engine=engine).eval()
+    for x, told in ((torch.rand(1, 4, 9, 9), "to have 3 channels, but got 4"), (torch.rand(1, 3, 5, 9), "Kernel size can't be greater"),
+                    (torch.rand(3, 3, 9, 9, 9), "Expected 3D .* or 4D")):
+        with pytest.raises(RuntimeError, match=told):
+            layer(x)
+    with pytest.raises(RuntimeError, match="to have 3 channels, but got 4"):
+        transposed(torch.rand(1, 4, 9, 9))
+
+
+def test_operators_check_what_they_are_given():
+    x, w, how = torch.rand(1, 4, 9, 9), torch.rand(2, 3, 3, 3), ([1, 1], [0, 0], [1, 1], 1, "zero")
+    with pytest.raises(ValueError, match="weights: expected 72 elements"):
+        torch_op.conv(x, w, None, *how, 7)
+    with pytest.raises(ValueError, match="bias: expected 2 elements"):
+        torch_op.conv(x[:, :3], w, torch.zeros(3), *how, 7)
+    for dy, saved in ((torch.rand(1, 2, 7, 6), None), (torch.rand(1, 2, 7, 7), torch.rand(5))):
+        with pytest.raises(ValueError, match="dy: expected|saved: expected"):
+            torch_op.conv_backward(x[:, :3], w, dy, saved, [1, 3, 9, 9], *how, 6, 6)

@@ -16,6 +16,8 @@ from . import calls
 from .problem import DATA, FORWARD, WEIGHTS, Geometry, result_size
 
 _PRECISIONS = {torch.float32: "f32", torch.float64: "f64"}
+_SIZES = {"dy": "y", "dx": "x", "dweights": "weights"}
+"""Of which array an output or gradient has the size, where the name differs."""
 _LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
@@ -45,8 +47,14 @@ def _call(g: Geometry, x: Tensor, last: bool, passes: int) -> str:
     return g.call("nhwc" if last else "nchw", passes, _PRECISIONS[x.dtype])
 
 
-def _addresses(**tensors: Tensor | None) -> dict[str, int]:
-    return {name: t.data_ptr() for name, t in tensors.items() if t is not None and t.numel()}
+def _addresses(call: str, **tensors: Tensor | None) -> dict[str, int]:
+    """The addresses of the tensors that are there, each of the size that C will read or write."""
+    sizes, there = calls.sizes(call), {name: t for name, t in tensors.items() if t is not None and t.numel()}
+    for name, t in there.items():
+        expected = getattr(sizes, _SIZES.get(name, name))
+        if t.numel() != expected:
+            raise ValueError(f"tareconv: {name}: expected {expected} elements for {call}, found {tuple(t.shape)}")
+    return {name: t.data_ptr() for name, t in there.items()}
 
 
 def _result_shape(image, weight, stride, padding, dilation) -> tuple:
@@ -63,7 +71,7 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padd
     y = _empty(x, _result_shape(x.shape, weight.shape, stride, padding, dilation), last)
     saved = x.new_empty(calls.sizes(call).saved if passes != FORWARD else 0)
     bias = None if bias is None else bias.contiguous()
-    calls.forward(call, torch.get_num_threads(), **_addresses(x=x, weights=weight, bias=bias, y=y, saved=saved))
+    calls.forward(call, torch.get_num_threads(), **_addresses(call, x=x, weights=weight, bias=bias, y=y, saved=saved))
     return y, saved
 
 
@@ -89,7 +97,7 @@ def conv_backward(x: Tensor | None, weight: Tensor, dy: Tensor, saved: Tensor | 
     call = _call(_geometry(image, weight.shape, stride, padding, dilation, groups, border), dy, last, passes)
     dx = _empty(dy, image, last) if wanted & DATA else dy.new_empty(0)
     dweight = torch.empty_like(weight) if wanted & WEIGHTS else dy.new_empty(0)
-    calls.backward(call, torch.get_num_threads(), **_addresses(x=x, weights=weight, dy=dy, saved=saved, dx=dx, dweights=dweight))
+    calls.backward(call, torch.get_num_threads(), **_addresses(call, x=x, weights=weight, dy=dy, saved=saved, dx=dx, dweights=dweight))
     return dx, dweight
 
 

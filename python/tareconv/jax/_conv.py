@@ -64,8 +64,9 @@ def _use_engine(x, weight, g: Geometry, layout: str, engine: str) -> bool:
     reason = _reason_against(x, weight)
     if engine == "tare" and reason:
         raise RuntimeError(f"engine='tare': {reason}; engine='auto' takes JAX's own convolution where tare's cannot be used")
-    if reason or engine == "tare":
-        return not reason
+    fits = weight.shape[1] * g.groups == g.channels and weight.shape[0] % g.groups == 0 and min(g.result) > 0
+    if reason or not fits or engine == "tare":  # what does not fit is lax's, for its usual exceptions
+        return fits and not reason
     return _choices.engine_is_faster(g, layout.lower(), FORWARD | DATA | WEIGHTS)
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .._engine import choice
-from .._engine.problem import DATA, FORWARD, WEIGHTS, Geometry
+from .._engine.problem import DATA, FORWARD, WEIGHTS, Geometry, result_size
 
 try:
     from .._engine import torch_op
@@ -81,12 +81,24 @@ def _use_engine(x: Tensor, weight: Tensor, how: How, engine: str, image: tuple[i
     reason = _reason_against(x, weight)
     if engine == "tare" and reason:
         raise RuntimeError(f"engine='tare': {reason}; engine='auto' takes PyTorch's own operations where tare's cannot be used")
-    if reason or engine == "tare":
-        return not reason
+    if reason or not _fits(x, weight, how, image):
+        return False
+    if engine == "tare":
+        return True
     # An exported graph is to run where tareconv is not; functorch's transforms know only PyTorch's own operators.
     if torch.compiler.is_exporting() or torch._C._functorch.peek_interpreter_stack() is not None:
         return False
     return x.dim() < 5 and _measured(x, weight, how, image)
+
+
+def _fits(x: Tensor, weight: Tensor, how: How, image: tuple[int, ...] | None) -> bool:
+    """Whether the shapes fit each other. Those that do not are PyTorch's, for its usual exceptions."""
+    if x.dim() != weight.dim() or weight.shape[0] % how.groups:
+        return False
+    if image is not None:
+        return x.shape[1] == weight.shape[0] and all(n > 0 for n in image)
+    result = result_size(x.shape[2:], weight.shape[2:], how.stride, how.padding, how.dilation)
+    return x.shape[1] == weight.shape[1] * how.groups and all(n > 0 for n in result)
 
 
 def _measured(x: Tensor, weight: Tensor, how: How, image: tuple[int, ...] | None) -> bool:

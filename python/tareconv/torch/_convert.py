@@ -15,7 +15,7 @@ from .layers import LAYERS
 
 
 def constrain(module: nn.Module, rule: str | Constraint = "sum=0", basis: str = "spectral", *, covariance: Covariance | None = None,
-              engine: str = "auto", fresh: bool = False, only: Iterable[str] | None = None) -> nn.Module:
+              engine: str = "auto", fresh: bool = False, only: str | Iterable[str] | None = None) -> nn.Module:
     """Makes a convolution of torch.nn obey a rule; of a whole model, those of its convolutions that have more than one tap.
 
     The layer becomes one of tareconv.torch in place. Its weights are taken to the nearest that obey, with a warning that says by how much; with
@@ -25,7 +25,7 @@ def constrain(module: nn.Module, rule: str | Constraint = "sum=0", basis: str = 
         module: a layer or a model.
         rule, basis, covariance, engine: as for the layers.
         fresh: draw new weights, of a response of variance 1.
-        only: names of the layers of a model (as in named_modules) that are to obey; default: all.
+        only: the name or names of layers of a model (as in named_modules) that are to obey; default: all.
 
     Returns:
         `module`.
@@ -40,12 +40,13 @@ def constrain(module: nn.Module, rule: str | Constraint = "sum=0", basis: str = 
     return module
 
 
-def _chosen(module: nn.Module, only: Iterable[str] | None) -> list[nn.Module]:
+def _chosen(module: nn.Module, only: str | Iterable[str] | None) -> list[nn.Module]:
     if type(module) in LAYERS:
         return [module]
-    found = {name: layer for name, layer in module.named_modules() if type(layer) in LAYERS}
+    found = {name: layer for name, layer in module.named_modules() if type(layer) in LAYERS} if isinstance(module, nn.Module) else {}
     if not found:
         raise TypeError(f"constrain: expected a convolution of torch.nn or a model that has one, found {type(module).__name__}")
+    only = [only] if isinstance(only, str) else only
     if only is None:
         return [layer for layer in found.values() if math.prod(layer.kernel_size) > 1]
     missing = [name for name in only if name not in found]

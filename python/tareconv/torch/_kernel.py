@@ -40,6 +40,8 @@ class Constrained(nn.Module):
     def _start(self, rule: str | Constraint, basis: str, covariance: Covariance | None, engine: str) -> None:
         """Takes the place of the plain weight; the layer is as after reset_parameters()."""
         plain = self._parameters["weight"]
+        if not isinstance(basis, str):
+            raise TypeError(f"basis: expected a name such as 'spectral', found {type(basis).__name__}")
         constraint = _constraint(rule, tuple(plain.shape[2:]), self.in_channels // self.groups)
         made = Basis(constraint, basis, covariance)  # refuses what does not fit, while the layer is still whole
         self.engine = engine
