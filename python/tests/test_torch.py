@@ -308,3 +308,17 @@ def test_the_gradient_is_that_of_the_composition():
     layer(x).square().sum().backward()
     through = torch.from_numpy(tareconv.Basis(layer.constraint).transpose(dw.reshape(2, 9).numpy())).t()
     torch.testing.assert_close(layer.coefficients.grad, through)
+
+
+def test_a_step_in_float32_does_without_a_lattice(monkeypatch):
+    layer, calls = Conv2d(1, 4, 5, rule="order=2"), []
+    layer(images(layer))
+    exact = layer._exact
+    monkeypatch.setattr(layer, "_exact", lambda *a: (calls.append(a[-1]), exact(*a))[1])
+    y = layer(images(layer))
+    assert not calls
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        layer(images(layer))
+    layer.eval()
+    torch.testing.assert_close(layer(images(layer)), y)
+    assert calls == ["bfloat16", "float32"]

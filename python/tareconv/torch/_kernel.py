@@ -106,19 +106,21 @@ class Constrained(nn.Module):
         else:
             super().__setattr__(name, value)
 
-    def _kernel(self, dtype: torch.dtype) -> Tensor:
-        """The weights as `dtype` holds them, obeying exactly, with gradients for the coefficients."""
+    def _kernel(self, dtype: torch.dtype, training: bool = False) -> Tensor:
+        """The weights as `dtype` holds them, obeying exactly, with gradients for the coefficients. In a step in float32 a lattice would cost more than
+        the convolution: there such rules (moments) hold to rounding."""
+        exact = self._composer.obey if training and dtype == torch.float32 else self._exact
         if torch.is_autocast_enabled(self.coefficients.device.type):
             with torch.autocast(self.coefficients.device.type, enabled=False):
-                return self._kernel_of_units(dtype)
-        return self._kernel_of_units(dtype)
+                return self._composed(dtype, exact)
+        return self._composed(dtype, exact)
 
-    def _kernel_of_units(self, dtype: torch.dtype) -> Tensor:
+    def _composed(self, dtype: torch.dtype, exact) -> Tensor:
         t = self.coefficients.to(_composed_type(self.coefficients.dtype))
         w = self._composer.compose(_ops, self._constants, t, self.scale.to(t.dtype))
         if self._rest is not None:
             w = w + self._rest
-        return self._of_units(self._exact(_ops, self._constants, w, str(dtype).removeprefix("torch.")))
+        return self._of_units(exact(_ops, self._constants, w, str(dtype).removeprefix("torch.")))
 
     def _of_units(self, w: Tensor) -> Tensor:
         """(taps, units) as the layer's weight; the order of _layout.py, without its look into C, which torch.compile would stumble over."""
@@ -172,7 +174,7 @@ class Constrained(nn.Module):
         if self.training and not self.adapted:
             self.adapt(x)
         if not torch.is_autocast_enabled(x.device.type) or x.dtype == torch.float64:
-            return x, self._kernel(self.coefficients.dtype), self.bias
+            return x, self._kernel(self.coefficients.dtype, self.training), self.bias
         dtype = torch.get_autocast_dtype(x.device.type)
         return x.to(dtype), self._kernel(dtype), None if self.bias is None else self.bias.to(dtype)
 
