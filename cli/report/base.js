@@ -24,7 +24,7 @@ function section(id, title, ...children) {
 
 const missing = '–';
 const isNumber = value => typeof value === 'number' && Number.isFinite(value);
-const fixed = (value, digits) => isNumber(value) ? value.toFixed(digits) : missing;
+const fixed = (value, digits) => !isNumber(value) ? missing : Math.abs(value) < 1e5 ? value.toFixed(digits) : value.toExponential(digits);
 const percent = (value, digits = 1) => isNumber(value) ? (value * 100).toFixed(digits) + ' %' : missing;
 const short = value => isNumber(value) ? String(+value.toPrecision(2)) : missing;
 /* An exact residual: 0 is said in full, all else as a power of ten. */

@@ -90,7 +90,7 @@ function exampleSection(examples, looks, words) {
     answers.forEach((answer, i) => {
       const right = look.says[i] === examples.labels[i];
       answer.className = right ? 'right' : 'wrong';
-      answer.textContent = `${right ? '✓' : '✗'} ${examples.classes[look.says[i]]} ${Math.round(look.sure[i] * 100)}\u00a0%`;
+      answer.textContent = `${right ? '✓' : '✗'} ${examples.classes[look.says[i]]}, ${Math.round(look.sure[i] * 100)}\u00a0%`;
     });
     const right = look.says.filter((said, i) => said === examples.labels[i]).length;
     score.textContent = `${right} of these ${look.says.length} are right.`;

@@ -1,7 +1,7 @@
 'use strict';
 /* The page of a race. */
 
-/* What of a race is shown at first: the ways that people try, and ours. The rest is a click away. */
+/* What of a race is shown at first beside its three best: the ways that people try, and ours. The rest is a click away. */
 const usual = ['none', 'projection', 'difference', 'spectral', 'whitened'];
 
 function raceHead(race) {
@@ -10,11 +10,12 @@ function raceHead(race) {
   page.append(element('p', {class: 'kicker'}, 'tare race'),
     element('h1', {}, 'Which way of holding ', ruleWord, ' trains fastest?'));
   const lead = element('p', {class: 'lead', id: 'lead'});
+  if (!first.learns) lead.append(`No method learned in ${plural(options.steps, 'step')}: a guess has loss ${fixed(race.chance, 2)}. `);
   if (isNumber(first.mean_loss)) lead.append(element('b', {}, first.method), ` has the lowest loss over the whole training, ${fixed(first.mean_loss, 3)}. `);
   const there = first.steps_to_reference, needed = reference && reference.steps_to_reference;
   if (reference && first !== reference && there && needed)
     lead.append(`It is at the difference layer’s last loss after ${plural(there, 'step')}; the difference layer itself gets there after ${needed}` +
-      (needed > there ? `, ${(needed / there).toFixed(1)} times as many.` : '.'));
+      (needed > 1.05 * there ? `, ${(needed / there).toFixed(1)} times as many.` : '.'));
   page.append(lead);
   if (options.seeds < 8)
     page.append(element('p', {class: 'note'}, `A demonstration with ${plural(options.seeds, 'seed')}: a claim of order needs 8 seeds and at least 7 of 8 paired wins.`));
@@ -177,7 +178,7 @@ function residualSection(race) {
 function racePage(race) {
   const looks = race.looks.map(look => ({...look, title: look.method}));
   looks.sort((a, b) => race.summary.findIndex(row => row.method === a.method) - race.summary.findIndex(row => row.method === b.method));
-  const methods = race.summary.map(row => row.method), shown = new Set(methods.filter((method, i) => i === 0 || usual.includes(method))), changes = [];
+  const methods = race.summary.map(row => row.method), shown = new Set(methods.filter((method, i) => i < 3 || usual.includes(method))), changes = [];
   const penalty = methods.find(method => baseName(method) === 'penalty');
   if (penalty) shown.add(penalty);
   if (methods.length <= 6) methods.forEach(method => shown.add(method));
@@ -190,6 +191,6 @@ function racePage(race) {
   filterSection(looks, `Of the run with seed ${race.options.seed}.`);
   exampleSection(race.examples, looks, `Test patches, as the network sees them, each with its own random brightness; what the network of seed ${race.options.seed} takes them for, and how sure it is.`);
   const tuned = race.tuning ? `rates ${race.tuning.rates.map(String).join(', ')} on seed${race.tuning.seeds.length > 1 ? 's' : ''} ${race.tuning.seeds.join(', ')}` : 'not tuned';
-  reproduceSection([['seeds', `${race.options.seed} to ${race.options.seed + race.options.seeds - 1}`], ['tuning', tuned], ['start', race.options.init],
-    ['network', race.options.networks[methods[0]]]], 'The same command gives the same numbers, but for the times, with any number of threads.');
+  reproduceSection([['seeds', race.options.seeds > 1 ? `${race.options.seed} to ${race.options.seed + race.options.seeds - 1}` : race.options.seed], ['tuning', tuned], ['start', race.options.init],
+    [`network, ${methods[0]}`, race.options.networks[methods[0]]]], 'The same command gives the same numbers, but for the times, with any number of threads.');
 }
