@@ -234,6 +234,7 @@ static double error_of(const tare_conv_problem *p, tare_pass pass) {
   static const double part = TARE_DIRECT_TERMS, many = TARE_DIRECT_PARTS;
   double terms = tare_conv_terms(p, pass);
   if (pass == TARE_BACKWARD_WEIGHTS) return tare_conv_chain_error(CHAIN, CHAIN);
+  if (terms <= TARE_DIRECT_SLIDES && p->groups > 1) return tare_conv_chain_error(terms, terms);
   if (terms <= part * many) return tare_conv_chain_error(terms, part);
   return tare_conv_chain_error(terms / many + terms / part, part + many);
 }

@@ -67,6 +67,7 @@ tare_direct_form tare_direct_form_of(const tare_conv_problem *p, tare_pass pass,
   f.width = s->vectors * lanes;
   s->last = slides || f.lines > 1 ? s->lanes : (f.to[1] - (s->groups - 1) * f.pixels) * f.outputs;
   s->out = f.lines > 1 ? f.width : f.pixels * f.outputs;
+  if (slides && pass != TARE_BACKWARD_WEIGHTS && f.rows * s->taps > TARE_DIRECT_SLIDES) s->kind = TARE_DIRECT_DEPTHWISE; /* for its accuracy */
   return f;
 }
 

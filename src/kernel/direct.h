@@ -15,9 +15,9 @@
 
 /*
  * Longer sums of a forward row are made in parts of at most TARE_DIRECT_TERMS terms, and of these TARE_DIRECT_PARTS at a time are added
- * up: an error grows with the root of the number of terms that are added one by one.
+ * up: an error grows with the root of the number of terms that are added one by one. Sliding kernels do not, and are for at most TARE_DIRECT_SLIDES terms.
  */
-enum { TARE_DIRECT_TERMS = 160, TARE_DIRECT_PARTS = 32 };
+enum { TARE_DIRECT_TERMS = 160, TARE_DIRECT_PARTS = 32, TARE_DIRECT_SLIDES = 15 * 15 };
 
 typedef enum tare_direct_kind {
   TARE_DIRECT_DENSE,

@@ -220,6 +220,7 @@ static void many_terms_cost_no_accuracy(void **state) {
   check_accuracy(&rng, "n1c40h9o8k12x11p5"); /* thousands in an output */
   check_accuracy(&rng, "n1c3h9o40k11x12p5"); /* and in a pixel's gradient */
   check_accuracy(&rng, "g3n1c3h40o3k39p19");
+  check_accuracy(&rng, "g16n1c16h30o16k23p11");
 }
 
 int main(void) {

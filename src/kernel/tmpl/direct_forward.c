@@ -62,7 +62,7 @@ ALWAYS_INLINE void end(const row *r, const block *b, int count, int vectors, con
 typedef struct parts { int count; vector near[UNITS * UNIT], far[UNITS * UNIT], last[UNITS * UNIT]; } parts;
 
 /* Not inlined: a rare case, which every size of block would have to compile. */
-static __attribute__((noinline)) void add_last(parts *p, int n) {
+static __attribute__((noinline, cold)) void add_last(parts *p, int n) {
   if (p->count % PARTS == 0)
     for (int i = 0; i < n; i++) {
       p->far[i] = p->count ? p->far[i] + p->near[i] : (vector){0};
@@ -72,7 +72,7 @@ static __attribute__((noinline)) void add_last(parts *p, int n) {
   p->count++;
 }
 
-static __attribute__((noinline)) void add_all(parts *p, int n) {
+static __attribute__((noinline, cold)) void add_all(parts *p, int n) {
   for (int i = 0; i < n; i++) p->last[i] += p->near[i] + p->far[i];
 }
 
@@ -148,38 +148,24 @@ ALWAYS_INLINE void slide(int count, int taps, const REAL *x, const REAL *w, vect
   }
 }
 
-/* `taps` taps of `rows` filter rows, from `at` in each row of x on. */
-ALWAYS_INLINE void slide_rows(const row *r, int rows, const REAL *const *x, ptrdiff_t at, int count, int taps, const REAL *w, vector *sums) {
-  for (; rows > 0; rows--, x++, w += r->d->taps * LANES) slide(count, taps, *x + at, w, sums);
-}
-
-/* `rows` whole filter rows, a few of their taps after the other. */
-ALWAYS_INLINE void slide_part(const row *r, int rows, const REAL *const *x, int first, int count, const REAL *w, vector *sums) {
-  for (int left = r->d->taps, taps; left; left -= taps, first += taps, w += taps * LANES) {
-    taps = part_of(left, WINDOW_TAPS);
-    switch (taps) {
-#define TAPS(n) case n: slide_rows(r, rows, x, (ptrdiff_t)first * LANES, count, n, w, sums); break;
-    TAPS(1) TAPS(2) TAPS(3) TAPS(4) TAPS(5)
+ALWAYS_INLINE void sliding(const row *r, const block *b, int count) {
+  const REAL *w = r->weights;
+  vector sums[WINDOW];
+  begin(r, count, 1, sums);
+  for (int a = 0; a < r->rows; a++) {
+    const REAL *x = r->x[a] + b->first * LANES;
+    for (int left = r->d->taps, taps; left; left -= taps, x += taps * LANES, w += taps * LANES) {
+      taps = part_of(left, WINDOW_TAPS);
+      switch (taps) {
+#define TAPS(n) case n: slide(count, n, x, w, sums); break;
+      TAPS(1) TAPS(2) TAPS(3) TAPS(4) TAPS(5)
 #if defined __AVX512F__
-    TAPS(6) TAPS(7) TAPS(8)
+      TAPS(6) TAPS(7) TAPS(8)
 #endif
 #undef TAPS
+      }
     }
   }
-}
-
-ALWAYS_INLINE void sliding(const row *r, const block *b, int count) {
-  const int part = r->d->taps < TERMS ? TERMS / r->d->taps : 1;
-  vector sums[WINDOW];
-  parts aside;
-  aside.count = 0;
-  begin(r, count, 1, sums);
-  for (int a = 0, rows; a < r->rows; a += rows) {
-    rows = r->rows - a < part ? r->rows - a : part;
-    if (a) put_aside(&aside, count, sums);
-    slide_part(r, rows, r->x + a, b->first, count, r->weights + (ptrdiff_t)a * r->d->taps * LANES, sums);
-  }
-  if (aside.count) take_back(&aside, count, sums);
   end(r, b, count, 1, sums);
 }
 
