@@ -44,6 +44,7 @@ typedef struct bench_times { double runs[BENCH_MOST_RUNS], best, total, limit; i
 typedef struct bench_engine {
   const char *name; /* "tare", "onednn", "reference" */
   char algorithm[300];
+  int blocked; /* oneDNN: in layouts of its own */
   void *own;
   tare_status (*run)(void *own);
   tare_status (*result)(void *own, tare_pass pass, float *plain);
@@ -56,6 +57,8 @@ typedef struct bench_engine {
 tare_status bench_engine_tare(const bench_data *data, const tare_conv_options *options, tare_pool *pool, char **reasons, bench_engine *out,
                               tare_error *error);
 tare_status bench_engine_onednn(const bench_data *data, tare_pass pass, int threads, int blocked, bench_engine *out, tare_error *error);
+/* Several passes one after another, with blocked[i] for the i-th of forward, backward data, backward weights; images that two read are there once. */
+tare_status bench_engine_onednn_step(const bench_data *data, int passes, int threads, const int *blocked, bench_engine *out, tare_error *error);
 void bench_engine_free(bench_engine *engine);
 /* TARE_CPU lowers what our kernels may use; this does the same to oneDNN, unless its own variable is set. Before its first use. */
 void bench_lower_onednn(void);
@@ -69,7 +72,7 @@ double bench_median(bench_times *times);
 void bench_warn_if_busy(double seconds);
 
 /* bench_report.c: what one row of the report is: a pass or the step, by all engines. */
-typedef struct bench_cell { int there; char algorithm[300]; double best, median; bench_error error; int runs; } bench_cell;
+typedef struct bench_cell { int there, blocked; char algorithm[300]; double best, median; bench_error error; int runs; } bench_cell;
 enum { BENCH_TARE, BENCH_ONEDNN, BENCH_REFERENCE, BENCH_ENGINES };
 typedef struct bench_row { const char *pass; double flops; bench_cell cells[BENCH_ENGINES]; } bench_row;
 void bench_print(FILE *file, const char *problem, const bench_row *rows, int count, int with_reference);

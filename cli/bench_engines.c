@@ -163,6 +163,8 @@ static const struct flow { tare_pass pass; tare_onednn_tensor in[2], out; } flow
   {TARE_BACKWARD_WEIGHTS, {TARE_ONEDNN_X, TARE_ONEDNN_Y}, TARE_ONEDNN_WEIGHTS},
 };
 
+enum { FLOWS = sizeof flows / sizeof *flows };
+
 static const struct flow *flow_of(tare_pass pass) { return &flows[pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2]; }
 
 static tare_status rival_result(void *own, tare_pass pass, float *plain) {
@@ -187,7 +189,7 @@ static tare_status fill_rival(rival_run *r, const bench_data *data, tare_pass pa
   return status;
 }
 
-tare_status bench_engine_onednn(const bench_data *data, tare_pass pass, int threads, int blocked, bench_engine *out, tare_error *error) {
+static tare_status make_rival(const bench_data *data, tare_pass pass, int threads, int blocked, rival_run **out, tare_error *error) {
   const tare_conv_problem *p = &data->problem;
   if (p->border != TARE_BORDER_ZERO && p->border != TARE_BORDER_VALID) return tare_fail(error, TARE_E_UNSUPPORTED, "oneDNN knows zero borders only");
   rival_run *r = tare_alloc(1, sizeof *r);
@@ -196,7 +198,64 @@ tare_status bench_engine_onednn(const bench_data *data, tare_pass pass, int thre
   if (status) return tare_free(r), status;
   status = fill_rival(r, data, pass);
   if (status) return free_rival(r), tare_fail(error, status, "oneDNN's arrays could not be made");
-  *out = (bench_engine){.name = "onednn", .own = r, .run = run_rival, .result = rival_result, .free = free_rival};
+  *out = r;
+  return TARE_OK;
+}
+
+tare_status bench_engine_onednn(const bench_data *data, tare_pass pass, int threads, int blocked, bench_engine *out, tare_error *error) {
+  rival_run *r;
+  tare_status status = make_rival(data, pass, threads, blocked, &r, error);
+  if (status) return status;
+  *out = (bench_engine){.name = "onednn", .blocked = blocked, .own = r, .run = run_rival, .result = rival_result, .free = free_rival};
   snprintf(out->algorithm, sizeof out->algorithm, "%s, %s", tare_onednn_conv_name(r->conv), blocked ? "its own layouts" : "nhwc");
+  return TARE_OK;
+}
+
+/* Its passes one after another; by the order of `flows`, NULL: not in this step. */
+typedef struct rival_step { rival_run *runs[FLOWS]; } rival_step;
+
+static void free_rival_step(void *own) {
+  rival_step *s = own;
+  for (int i = 0; i < FLOWS; i++)
+    if (s->runs[i]) free_rival(s->runs[i]);
+  tare_free(s);
+}
+
+static tare_status run_rival_step(void *own) {
+  const rival_step *s = own;
+  tare_status status = TARE_OK;
+  for (int i = 0; i < FLOWS && !status; i++)
+    if (s->runs[i]) status = run_rival(s->runs[i]);
+  return status;
+}
+
+static tare_status rival_step_result(void *own, tare_pass pass, float *plain) {
+  return rival_result(((const rival_step *)own)->runs[flow_of(pass) - flows], pass, plain);
+}
+
+/* What an earlier pass reads in the same layout is read from there: the same numbers stand in it. */
+static void share_inputs(const rival_step *s, int pass) {
+  rival_run *r = s->runs[pass];
+  for (int i = 0; i < pass * 2; i++) {
+    const rival_run *before = s->runs[i / 2];
+    for (int j = 0; j < 2 && before; j++) {
+      size_t size = tare_onednn_conv_size(r->conv, flows[pass].in[j]);
+      if (flows[i / 2].in[i % 2] != flows[pass].in[j] || tare_onednn_conv_size(before->conv, flows[pass].in[j]) != size) continue;
+      if (memcmp(before->in[i % 2], r->in[j], size * sizeof(float)) == 0) r->in[j] = before->in[i % 2];
+    }
+  }
+}
+
+tare_status bench_engine_onednn_step(const bench_data *data, int passes, int threads, const int *blocked, bench_engine *out, tare_error *error) {
+  rival_step *s = tare_alloc(1, sizeof *s);
+  if (!s) return no_memory(error);
+  for (int i = 0; i < FLOWS; i++) {
+    if (!(passes & (int)flows[i].pass)) continue;
+    tare_status status = make_rival(data, flows[i].pass, threads, blocked[i], &s->runs[i], error);
+    if (status) return free_rival_step(s), status;
+    share_inputs(s, i);
+  }
+  *out = (bench_engine){.name = "onednn", .own = s, .run = run_rival_step, .result = rival_step_result, .free = free_rival_step,
+                        .algorithm = "its passes one after another"};
   return TARE_OK;
 }

@@ -131,15 +131,26 @@ static int enter(const bench *b, const bench_data *data, bench_engine *e, int wa
   if (e->times.status) return cli_fail((tare_status)e->times.status, "%s (%s) failed while it ran", e->name, e->algorithm);
   if (!e->times.count || (cell->there && cell->best <= e->times.best)) return 0;
   int code = check(b, data, e, wanted);
-  *cell = (bench_cell){.there = !code, .best = e->times.best, .median = bench_median(&e->times), .error = e->error, .runs = e->times.count};
+  *cell = (bench_cell){.there = !code, .blocked = e->blocked, .best = e->times.best, .median = bench_median(&e->times), .error = e->error, .runs = e->times.count};
   memcpy(cell->algorithm, e->algorithm, sizeof cell->algorithm);
   return code;
 }
 
 enum { OURS = 1, THEIRS = 2 };
+#define LONG_STEP 0.3 /* seconds */
 
-/* Times `wanted` (one pass, or several as a step) by the engines of `who`. */
-static int time_row(const bench *b, const bench_data *data, int wanted, int who, bench_row *row) {
+/* oneDNN's engine for one pass, or for a step: each pass in the layouts in which it was faster. */
+static tare_status rival(const bench *b, const bench_data *data, int wanted, int blocked, const bench_row *rows, bench_engine *out, tare_error *error) {
+  int faster[BENCH_ROWS - 1];
+  for (int i = 0; i < BENCH_ROWS - 1; i++) {
+    faster[i] = rows[i].cells[BENCH_ONEDNN].blocked;
+    if (wanted == passes[i].bit) return bench_engine_onednn(data, (tare_pass)wanted, b->threads, blocked, out, error);
+  }
+  return bench_engine_onednn_step(data, wanted, b->threads, faster, out, error);
+}
+
+/* Times `wanted` (one pass, or several as a step) by the engines of `who`, into one of the problem's rows. */
+static int time_row(const bench *b, const bench_data *data, int wanted, int who, bench_row *rows, bench_row *row) {
   static const int column[] = {BENCH_TARE, BENCH_REFERENCE, BENCH_ONEDNN, BENCH_ONEDNN};
   bench_engine engines[4];
   int columns[4], count = 0, code = 0;
@@ -148,10 +159,10 @@ static int time_row(const bench *b, const bench_data *data, int wanted, int who,
     tare_conv_options o = options_of(b, wanted);
     char *reasons = NULL;
     tare_status status;
-    if (!(who & (i < 2 ? OURS : THEIRS)) || (i == 1 && !b->args->value[CLI_REFERENCE].given)) continue;
+    if (!(who & (i < 2 ? OURS : THEIRS)) || (i == 3 && wanted & (wanted - 1)) || (i == 1 && !b->args->value[CLI_REFERENCE].given)) continue;
     if (i == 1) o.candidate = "reference";
     if (i < 2) status = bench_engine_tare(data, &o, b->pool, i ? NULL : &reasons, &engines[count], &error);
-    else status = bench_engine_onednn(data, (tare_pass)wanted, b->threads, i == 2, &engines[count], &error);
+    else status = rival(b, data, wanted, i == 2, rows, &engines[count], &error);
     say_reasons(b, reasons);
     if (!status) columns[count++] = column[i];
     else if (i < 2 && status != TARE_E_UNSUPPORTED) code = cli_report(&error);
@@ -163,7 +174,7 @@ static int time_row(const bench *b, const bench_data *data, int wanted, int who,
   return code ? code : cli_interrupted() ? cli_fail(TARE_E_STOPPED, "interrupted") : 0;
 }
 
-/* oneDNN's step: its passes one after another. */
+/* oneDNN's step, if it takes too long to be run once more. */
 static bench_cell sum_of_passes(const bench_row *rows, int wanted) {
   bench_cell sum = {.there = 1, .algorithm = "the sum of its passes"};
   for (int i = 0; i < BENCH_ROWS - 1; i++) {
@@ -187,19 +198,21 @@ static double flops_of(const tare_conv_problem *p) {
 /* All rows of a problem; `rows` in the order of `passes`. */
 static int time_rows(const bench *b, const bench_data *data, int wanted, bench_row *rows) {
   int step = wanted & BENCH_STEP ? ALL_PASSES : 0, code = 0, many = 0;
-  int rival = !b->args->value[CLI_ALONE].given;
+  int against = !b->args->value[CLI_ALONE].given;
   if (!(b->forced & TARE_BACKWARD_DATA) && data->problem.channels <= FIRST_LAYER) step &= ~TARE_BACKWARD_DATA;
   for (int i = 0; i < BENCH_ROWS; i++) rows[i] = (bench_row){.pass = passes[i].name, .flops = flops_of(&data->problem)};
   for (int i = 0; i < BENCH_ROWS - 1 && !code; i++) {
-    int who = (wanted & passes[i].bit ? OURS : 0) | (rival && (wanted | step) & passes[i].bit ? THEIRS : 0);
-    if (who) code = time_row(b, data, passes[i].bit, who, &rows[i]);
+    int who = (wanted & passes[i].bit ? OURS : 0) | (against && (wanted | step) & passes[i].bit ? THEIRS : 0);
+    if (who) code = time_row(b, data, passes[i].bit, who, rows, &rows[i]);
     many += (step & passes[i].bit) != 0;
   }
   if (code || !step) return code;
   bench_row *last = &rows[BENCH_ROWS - 1];
   last->flops *= many;
-  if (rival) last->cells[BENCH_ONEDNN] = sum_of_passes(rows, step);
-  return time_row(b, data, step, OURS, last);
+  bench_cell sum = sum_of_passes(rows, step);
+  int run = against && sum.there && sum.best < LONG_STEP;
+  if (against && !run) last->cells[BENCH_ONEDNN] = sum;
+  return time_row(b, data, step, run ? OURS | THEIRS : OURS, rows, last);
 }
 
 static void report(const bench *b, const char *text, int wanted, const bench_row *rows) {
