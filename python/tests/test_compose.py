@@ -62,9 +62,21 @@ def test_solved_and_composed_again_comes_back_bit_by_bit(rule):
     np.testing.assert_array_equal(composer.obey(NumPy(), constants, again, "float32"), exact)
 
 
+@pytest.mark.parametrize("rule, size", [("order=1", 3), ("order=1", 4), ("order=2", 7), ("order=2", 8), ("order=1", 15), ("order=3", 7), ("order=1@filter", 5),
+                                        ("derivative(2,0) accuracy=2", 5), ("derivative(1,0)", 3), ("derivative(1,1) accuracy=2", 7)])
+def test_moments_are_exact_in_float32(rule, size):
+    composer, constants, t, basis = composed(rule, size, 3)
+    w = composer.compose(NumPy(), constants, t)
+    exact = composer.obey(NumPy(), constants, w, "float32")
+    assert composer.grid is None and tareconv.residual(w.T, basis.constraint) != 0
+    assert tareconv.residual(exact.T, basis.constraint) == 0
+    assert np.abs(exact - w).max() <= 2e-4 * np.abs(w).max()
+
+
 def test_rules_that_need_a_lattice_say_so():
-    for rule in ("moment(1,0)=0", "sum=1/3"):
-        assert Composer.of(Basis(Constraint(rule, (5, 5)))).grid is None
+    for rule, size in (("moment(1,0)=0", 5), ("sum=1/3", 5), ("order=4", 31), ("derivative(2,0) accuracy=4", 7), ("order=2; symmetric", 7)):
+        composer = Composer.of(Basis(Constraint(rule, (size, size))))
+        assert composer.grid is None and composer.moments is None
 
 
 def test_zero_weights_stay_zero():
