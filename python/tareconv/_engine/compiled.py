@@ -68,7 +68,7 @@ def operator(name: str, framework: str, version: str, include: str, begin: str, 
         path = _made(name, version, include, link)
         loaded = load(path)
         start = getattr(ctypes.CDLL(path), begin)
-    except OSError as error:
+    except Exception as error:  # no compiler, no home, another TensorFlow's symbols: whatever it is, there is another way
         warnings.warn(f"tareconv: the engine's operator for {framework} {version} could not be compiled, so that convolutions cost what "
                       f"{framework}'s own cost: {error}", RuntimeWarning, stacklevel=3)
         return None

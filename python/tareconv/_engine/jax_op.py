@@ -10,6 +10,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import jaxlib
 import numpy as np
 
 from . import calls, compiled
@@ -22,7 +23,7 @@ _NONE = np.zeros(0, np.float32)
 @functools.lru_cache(None)
 def available() -> bool:
     """Whether the operators are there; compiles and registers them when first asked."""
-    library = compiled.operator("xla_op", "JAX", jax.lib.__version__, jax.ffi.include_dir(), "tareconv_xla_begin")
+    library = compiled.operator("xla_op", "JAX", jaxlib.__version__, jax.ffi.include_dir(), "tareconv_xla_begin")
     if library is None:
         return False
     for name, handler in ((_FORWARD, library.tareconv_xla_forward), (_BACKWARD, library.tareconv_xla_backward)):

@@ -7,10 +7,15 @@ import dataclasses
 import functools
 
 import tensorflow as tf
-from tensorflow.python.eager import record  # there is no public way to ask whether a gradient may be wanted
 
 from . import compiled
 from .problem import DATA, FORWARD, WEIGHTS, Geometry
+
+try:  # there is no public way to ask whether a gradient may be wanted
+    from tensorflow.python.eager.record import could_possibly_record
+except ImportError:
+    def could_possibly_record() -> bool:
+        return True
 
 
 @functools.lru_cache(None)
@@ -77,7 +82,7 @@ def _backward_gradient(op, gx, gw):
 
 def convolve(g: Geometry, layout: str, x, weights):
     """y of x (nchw or nhwc, as `layout` says) and weights [outputs][channels / groups][kernel...]. g.batch and g.size may be unknown (None)."""
-    passes = FORWARD | DATA | WEIGHTS if record.could_possibly_record() else FORWARD
+    passes = FORWARD | DATA | WEIGHTS if could_possibly_record() else FORWARD
     y, _ = _forward(x, weights, _problem(g), layout == "nhwc", passes)
     size = [None if n is None else r for n, r in zip(g.size, dataclasses.replace(g, size=tuple(n or 1 << 20 for n in g.size)).result)]
     y.set_shape([g.batch, *size, g.outputs] if layout == "nhwc" else [g.batch, g.outputs, *size])

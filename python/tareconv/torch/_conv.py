@@ -17,6 +17,7 @@ try:
 except ImportError:  # a build without the C part
     torch_op = None
 
+_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # since PyTorch 2.7
 _PLAIN = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 _BORDERS = {"zeros": "zero", "reflect": "reflect", "replicate": "edge"}
@@ -86,7 +87,7 @@ def _use_engine(x: Tensor, weight: Tensor, how: How, engine: str, image: tuple[i
     if engine == "tare":
         return True
     # An exported graph is to run where tareconv is not; functorch's transforms know only PyTorch's own operators.
-    if torch.compiler.is_exporting() or torch._C._functorch.peek_interpreter_stack() is not None:
+    if _exporting() or torch._C._functorch.peek_interpreter_stack() is not None:
         return False
     return x.dim() < 5 and _measured(x, weight, how, image)
 

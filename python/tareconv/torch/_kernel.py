@@ -32,6 +32,11 @@ def _composed_type(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
+def _autocast(device: torch.device) -> bool:
+    """Whether operations on a device are cast; "meta", which computes nothing, does not know the question."""
+    return device.type != "meta" and torch.is_autocast_enabled(device.type)
+
+
 class Constrained(nn.Module):
     """A mixin before a layer of PyTorch whose `weight` it replaces. `_flipped`: that is [inputs, outputs / groups, ...], as transposed layers have it."""
 
@@ -110,7 +115,7 @@ class Constrained(nn.Module):
         """The weights as `dtype` holds them, obeying exactly, with gradients for the coefficients. In a step in float32 a lattice would cost more than
         the convolution: there such rules (moments) hold to rounding."""
         exact = self._composer.obey if training and dtype == torch.float32 else self._exact
-        if torch.is_autocast_enabled(self.coefficients.device.type):
+        if _autocast(self.coefficients.device):
             with torch.autocast(self.coefficients.device.type, enabled=False):
                 return self._composed(dtype, exact)
         return self._composed(dtype, exact)
@@ -173,7 +178,7 @@ class Constrained(nn.Module):
         """x, weight and bias for the convolution; under autocast all in its precision."""
         if self.training and not self.adapted:
             self.adapt(x)
-        if not torch.is_autocast_enabled(x.device.type) or x.dtype == torch.float64:
+        if not _autocast(x.device) or x.dtype == torch.float64:
             return x, self._kernel(self.coefficients.dtype, self.training), self.bias
         dtype = torch.get_autocast_dtype(x.device.type)
         return x.to(dtype), self._kernel(dtype), None if self.bias is None else self.bias.to(dtype)
