@@ -8,6 +8,7 @@
 #   make test-frameworks    the Python package under TensorFlow, PyTorch and JAX (downloads them, 1 GB)
 #   make wheel              a Python wheel that needs no other library, in build-python/wheel
 #   make fuzz SECONDS=60    every reader on mutated files, for so long each (doc/testing.md)
+#   make reference          the API reference in reference/html (installs doxygen)
 #   make bench              speed of the bases against the machine's peak
 #   make install [PREFIX=/usr/local] [DESTDIR=...], make uninstall
 #   make dist               the source of the last commit as build/meson-dist/tare-VERSION.tar.xz
@@ -55,6 +56,10 @@ fuzz:
 	scripts/setup build fuzz
 	scripts/fuzz $(SECONDS)
 
+reference:
+	scripts/setup reference
+	scripts/reference reference
+
 bench: all
 	ninja -C $(BUILD) bench/bench-basis
 	$(BUILD)/bench/bench-basis
@@ -80,6 +85,6 @@ test-deb:
 	scripts/deb test
 
 clean:
-	rm -rf $(BUILD) build-* demo
+	rm -rf $(BUILD) build-* demo reference
 
-.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 fuzz bench install uninstall dist deb test-deb clean
+.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 fuzz reference bench install uninstall dist deb test-deb clean

@@ -13,6 +13,7 @@ int main(int argc, char **argv) {
   tare_train_options options;
   tare_train_result result;
   tare_error error;
+  /* the training */
   tare_source_defaults(&data);
   data.brightness = 0.5;
   data.threads = 2;
@@ -23,10 +24,9 @@ int main(int argc, char **argv) {
       tare_source_batches_create(images, TARE_TRAIN, 1, size.batch, &batches, &error) ||
       tare_net_create("conv 8x7 sum=0 spectral; bn; relu; conv 16x3 /2; bn; relu; gap; dense 6", &size, &net, &error) ||
       tare_train(net, tare_source_batch, batches, &options, &result, &error) ||
-      tare_model_save(net, "model.safetensors", NULL, 0, NULL, 0, NULL, 0, &error)) {
-    fprintf(stderr, "%s\n", error.message);
-    return 1;
-  }
+      tare_model_save(net, "model.safetensors", NULL, 0, NULL, 0, NULL, 0, &error))
+    return fprintf(stderr, "%s\n", error.message), 1;
+  /* end */
   printf("loss %.3f after %llu steps; model.safetensors: every filter of conv1 sums to 0 exactly\n", result.last_loss,
          (unsigned long long)result.steps);
   tare_net_free(net);

@@ -27,8 +27,8 @@
 extern "C" {
 #endif
 
-typedef struct tare_basis tare_basis;
-typedef struct tare_covariance tare_covariance;
+typedef struct tare_basis tare_basis; /* one way to write the weights that obey a rule */
+typedef struct tare_covariance tare_covariance; /* what the patches under a slice are like */
 
 /*
  * Second moments E[x x'] of the input patches that a slice sees (n = taps of

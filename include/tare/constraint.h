@@ -36,9 +36,9 @@
 extern "C" {
 #endif
 
-#define TARE_MAX_DIMS 3
+#define TARE_MAX_DIMS 3 /* axes of a filter, at most */
 
-typedef struct tare_constraint tare_constraint;
+typedef struct tare_constraint tare_constraint; /* rules, combined: A w = b in rationals */
 
 /* What a rule speaks about: one filter of `channels` slices of size[0] x ... x size[dims-1] taps. */
 typedef struct tare_filter_shape {
@@ -88,7 +88,7 @@ typedef struct tare_residual {
   double max_abs;      /* the largest |A w - b| over rows and units, rounded to double; 0 only if exactly 0 */
   size_t exact_units;  /* units whose every row holds exactly */
   size_t worst_unit;   /* where max_abs is */
-  int worst_row;
+  int worst_row; /* ... and which of its rows */
   char fraction[96];   /* that residual as "p/q" ("..." in the middle when longer) */
 } tare_residual;
 /* Non-finite weights are TARE_E_ARGUMENT. */

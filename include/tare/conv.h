@@ -34,15 +34,18 @@
 extern "C" {
 #endif
 
+/* What lies outside of an image: zeros; its pixels mirrored, without the edge; the edge; nothing (padding 0). */
 typedef enum tare_border { TARE_BORDER_ZERO, TARE_BORDER_REFLECT, TARE_BORDER_EDGE, TARE_BORDER_VALID } tare_border;
+/* Of the elements of all arrays: float; double, which the reference alone computes. */
 typedef enum tare_precision { TARE_F32, TARE_F64 } tare_precision;
+/* Passes of a training step, which may be added up: y of x and w; dx of dy and w; dw of x and dy. */
 typedef enum tare_pass { TARE_FORWARD = 1, TARE_BACKWARD_DATA = 2, TARE_BACKWARD_WEIGHTS = 4 } tare_pass;
 
 /* Sizes in elements; [0] rows, [1] columns, [2] planes: all 0 (or 1, and 0 for pad) in a 2-D problem. */
 typedef struct tare_conv_problem {
-  int groups, batch, channels, outputs;
-  int size[3], kernel[3], stride[3], pad[3], dilation[3];
-  tare_border border;
+  int groups, batch, channels, outputs; /* channels and outputs of all groups together */
+  int size[3], kernel[3], stride[3], pad[3], dilation[3]; /* of the image, of the filter, and how it is moved; pad on each side */
+  tare_border border; /* what the padding holds */
 } tare_conv_problem;
 
 /* Both check every size (positive, groups divide, an output of at least one pixel, reflect padding below the image size). */
@@ -53,9 +56,10 @@ TARE_API size_t tare_conv_problem_text(const tare_conv_problem *problem, char *b
 /* Output rows (axis 0), columns (axis 1) or planes (axis 2). */
 TARE_API int tare_conv_output_size(const tare_conv_problem *problem, int axis);
 
-typedef struct tare_conv_plan tare_conv_plan;
+typedef struct tare_conv_plan tare_conv_plan; /* how one problem is done here */
 
-typedef enum tare_layout { TARE_NHWC, TARE_NCHW } tare_layout; /* of x, y, dx and dy */
+/* Of x, y, dx and dy. */
+typedef enum tare_layout { TARE_NHWC, TARE_NCHW } tare_layout;
 
 /* What may change the result's last bits or what the gradient holds; a sum of these. */
 typedef enum tare_conv_flag {
@@ -76,9 +80,10 @@ typedef enum tare_conv_flag {
   TARE_CONV_SHARED = 16,    /* calls bring a pool: passes are cut into parts that its threads share */
 } tare_conv_flag;
 
+/* What a plan is asked for; all zero: every pass in float, one thread. */
 typedef struct tare_conv_options {
-  tare_precision precision;
-  tare_layout layout;
+  tare_precision precision; /* of all arrays */
+  tare_layout layout; /* of the images and their gradients */
   int passes;             /* a sum of tare_pass; 0: all three */
   int flags;              /* a sum of tare_conv_flag */
   const char *candidate;  /* a name to insist on (TARE_E_UNSUPPORTED with its reason if it declines a pass), or NULL: the planner chooses */

@@ -20,8 +20,9 @@
 extern "C" {
 #endif
 
-typedef struct tare_source tare_source;
+typedef struct tare_source tare_source; /* images, and how patches are drawn from them */
 
+/* How a source is opened; tare_source_defaults fills it. */
 typedef struct tare_source_options {
   int patch;          /* rows and columns of a patch; 0: 48, or the image's own size for mnist */
   int rgb;            /* 0 luma, 1 three channels (leaves and mnist: TARE_E_UNSUPPORTED) */
@@ -30,7 +31,7 @@ typedef struct tare_source_options {
   int threads;        /* for making and decoding images */
   int images;         /* leaves: how many 512x512 images to make, 0: 64; photos: read at most so many files, 0: 256 (rgb: 85) */
   void (*warn)(void *user, const char *line); /* skipped files and the like, a line each; may be NULL */
-  void *warn_user;
+  void *warn_user; /* handed to warn */
 } tare_source_options;
 
 /* All zero but those that have another default. */
@@ -40,13 +41,15 @@ TARE_API void tare_source_defaults(tare_source_options *options);
 TARE_API tare_status tare_source_open(const char *spec, const tare_source_options *options, tare_source **out, tare_error *error);
 TARE_API void tare_source_free(tare_source *source);
 
+/* The images for training, and those for testing: none is in both. */
 typedef enum tare_part { TARE_TRAIN, TARE_TEST } tare_part;
 
+/* What a source holds. */
 typedef struct tare_source_info {
-  const char *spec;
+  const char *spec; /* as it was opened: "photos:DIR" */
   int height, width, channels; /* of a patch */
-  int classes;
-  const char *const *class_names;
+  int classes; /* labels go from 0 to classes - 1 */
+  const char *const *class_names; /* one a class */
   size_t images[2];   /* images in train, in test */
   size_t patches[2];  /* of an epoch and of the test set: mnist and folder all images; else 8000 and at least 600 */
   size_t skipped;     /* files that could not be used */

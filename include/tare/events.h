@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-typedef struct tare_events tare_events;
+typedef struct tare_events tare_events; /* a file that is being written */
 
 /* Begins a new file in `folder`, which is made if it is missing. TARE_E_IO names the path and the reason. On success *out is the caller's. */
 TARE_API tare_status tare_events_create(const char *folder, tare_events **out, tare_error *error);

@@ -15,21 +15,26 @@
 extern "C" {
 #endif
 
-#define TARE_TENSOR_DIMS 5
+#define TARE_TENSOR_DIMS 5 /* axes of a tensor, at most */
 
+/* The types of elements that files may hold. */
 typedef enum tare_dtype {
   TARE_DTYPE_F32, TARE_DTYPE_F64, TARE_DTYPE_U64, TARE_DTYPE_F16, TARE_DTYPE_BF16, TARE_DTYPE_I8
 } tare_dtype;
 
+/* One tensor of a file. */
 typedef struct tare_tensor {
-  const char *name;
-  tare_dtype dtype;
+  const char *name; /* unique in its file */
+  tare_dtype dtype; /* of its elements */
   int dims;                        /* 0 to TARE_TENSOR_DIMS */
-  int64_t shape[TARE_TENSOR_DIMS];
+  int64_t shape[TARE_TENSOR_DIMS]; /* of its first dims axes */
   const void *data;                /* row-major, aligned to its element when read */
 } tare_tensor;
 
-typedef struct tare_metadata { const char *key, *value; } tare_metadata; /* UTF-8 */
+/* A line of text about a file, UTF-8. */
+typedef struct tare_metadata {
+  const char *key, *value; /* a key stands once in a file */
+} tare_metadata;
 
 typedef struct tare_tensors tare_tensors; /* a file that was read */
 
@@ -73,7 +78,7 @@ TARE_API size_t tare_tensors_all_metadata(const tare_tensors *file, tare_metadat
 typedef struct tare_filters {
   const tare_tensor *tensor;   /* the file's */
   size_t filters, taps;        /* taps of one filter: all its channels */
-  tare_filter_shape shape;
+  tare_filter_shape shape; /* of one filter */
   float *weights;              /* filters x taps: exact for float dtypes, to the nearest float for integers */
   int32_t *integers;           /* I8: filters x taps; else NULL */
   size_t scales;               /* I8: scales a filter, 1 or the channels */

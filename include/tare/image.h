@@ -18,7 +18,10 @@ TARE_API tare_status tare_png_write(const char *path, const uint8_t *pixels, int
 
 /* Anything that libvips reads, of any size: only parts of it are in memory. */
 typedef struct tare_image tare_image;
-typedef struct tare_image_info { int width, height, channels, bits; } tare_image_info; /* 1 or 3 channels; bits 8, 16, or 32: floats */
+/* What an image is, before any pixel is read. */
+typedef struct tare_image_info {
+  int width, height, channels, bits; /* 1 or 3 channels; bits 8, 16, or 32: floats */
+} tare_image_info;
 /* TARE_E_DATA: missing, or not an image; TARE_E_UNSUPPORTED: built without libvips. On success *out is the caller's. */
 TARE_API tare_status tare_image_open(const char *path, tare_image **out, tare_image_info *info, tare_error *error);
 TARE_API void tare_image_close(tare_image *image); /* NULL is fine */

@@ -33,7 +33,7 @@
 extern "C" {
 #endif
 
-typedef struct tare_net tare_net;
+typedef struct tare_net tare_net; /* a network with its weights and what a step needs */
 
 /* How the weights start (doc: definitions). */
 typedef enum tare_init {
@@ -41,13 +41,14 @@ typedef enum tare_init {
   TARE_INIT_RESPONSE  /* every method starts from the same filters: spectral's unit-response draw */
 } tare_init;
 
+/* What a network is made for. */
 typedef struct tare_net_options {
   int height, width, channels; /* of the input images */
   int batch;                   /* the largest batch */
   int threads;                 /* 1 or more */
   uint64_t seed;               /* of the start and of dropout */
   tare_precision precision;    /* TARE_F64 runs the reference kernels (gradient checks) */
-  tare_init init;
+  tare_init init; /* how the weights start */
 } tare_net_options;
 
 /* Parse errors name the layer number, the column and the word. On success *out is the caller's. */
@@ -106,9 +107,9 @@ TARE_API tare_status tare_net_set_ranks(tare_net *net, const tare_ranks *ranks, 
 
 /* Composed tensors under plain names ("conv1.weight" [o, c/g, kh, kw], "conv1.bias", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "dense1.weight" [n, in] ...). float. */
 typedef struct tare_net_tensor {
-  char name[64];
-  int dims;
-  int64_t shape[4];
+  char name[64]; /* "conv1.weight" */
+  int dims; /* 1 to 4 */
+  int64_t shape[4]; /* of its first dims axes */
   const tare_constraint *constraint; /* of a constrained convolution's weight, the net's; else NULL */
   int rule_trained;                  /* 1 if the method holds the rule during training (not penalty, not none) */
   size_t parameter, parameters;      /* where what is trained for it begins in tare_net_parameters, and how much (coefficients of a basis); 0: running statistics */

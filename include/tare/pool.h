@@ -14,13 +14,13 @@
 extern "C" {
 #endif
 
-typedef struct tare_pool tare_pool;
+typedef struct tare_pool tare_pool; /* threads that wait for jobs */
 
 /* job: 0 .. jobs-1; worker: 0 .. threads-1, at most one job at a time each (its scratch memory). */
 typedef void (*tare_job)(void *user, int job, int worker);
 
 TARE_API tare_status tare_pool_create(int threads, tare_pool **out, tare_error *error); /* threads 1 to 256 */
-TARE_API void tare_pool_free(tare_pool *pool);
+TARE_API void tare_pool_free(tare_pool *pool); /* NULL is fine */
 /* Returns when every job is done. */
 TARE_API void tare_pool_run(tare_pool *pool, int jobs, tare_job run, void *user);
 

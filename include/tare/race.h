@@ -32,13 +32,15 @@ typedef struct tare_race_method {
 /* All methods, in table order; *count gets how many. */
 TARE_API const tare_race_method *tare_race_methods(size_t *count);
 
+/* Where a race stands. */
 typedef struct tare_race_progress {
   size_t runs_done, runs;    /* runs may grow when the grid of learning rates does */
-  uint64_t steps_done, steps;
-  double seconds, seconds_left;
+  uint64_t steps_done, steps; /* of all runs together */
+  double seconds, seconds_left; /* so far, and about how many more */
   const char *doing;         /* "tuning spectral, lr 0.01", "timing difference" */
 } tare_race_progress;
 
+/* A race; tare_race_defaults fills it. */
 typedef struct tare_race_options {
   int kernel;                /* K, 7 */
   const char *constraint;    /* "sum=0" */
@@ -56,7 +58,7 @@ typedef struct tare_race_options {
   const char *optimizer;     /* "adam" */
   const char *schedule;      /* NULL: constant */
   double lr;                 /* 0: tune; else this one for all */
-  tare_init init;
+  tare_init init;            /* how all methods start */
   int batch_norm;            /* 1 */
   int threads;               /* runs at once, one thread each; 1 to 256 */
   int filters;               /* 8 */
@@ -64,23 +66,26 @@ typedef struct tare_race_options {
   double timing_seconds;     /* for the interleaved timing at the end, about; 10 */
   int report;                /* 1: the JSON also has what a report shows (doc/report.md): filters, examples, times of other filter sizes */
   int (*progress)(void *user, const tare_race_progress *progress); /* from any thread, one at a time; not 0 stops with TARE_E_STOPPED */
-  void *user;
+  void *user;                /* handed to progress */
 } tare_race_options;
+/* The values that the comments above name; 0 and NULL for the others. */
 TARE_API void tare_race_defaults(tare_race_options *options);
 
+/* One run: one method with one seed. */
 typedef struct tare_race_run {
-  const char *method;
-  double lr;
-  uint64_t seed;
+  const char *method;        /* as it was named: "spectral:order=1" */
+  double lr;                 /* its learning rate */
+  uint64_t seed;             /* of its start and its batches */
   int diverged;              /* 1: a loss was not a finite number */
   const float *loss;         /* `steps` values, penalties not counted; NULL when diverged */
   double test_accuracy;      /* 0..1; NAN when diverged */
   double residual_max;       /* of the weights as they would be written; NAN when diverged or without a rule */
 } tare_race_run;
 
+/* One row of the table: a method over all seeds. */
 typedef struct tare_race_row {
-  const char *method;
-  double lr;
+  const char *method;        /* as it was named: "spectral:order=1" */
+  double lr;                 /* its learning rate */
   int at_edge;               /* 1: the best rate lies at an end of the grid, which was not grown further (doc/race.md) */
   int learns;                /* 0: within 2 % of chance, or above it */
   int diverged;              /* runs that diverged; they are left out of the means */
@@ -92,12 +97,12 @@ typedef struct tare_race_row {
   double speedup[5];                    /* steps of difference over steps of this one at five loss levels; NAN where one never gets there */
   double step_ms, step_ms_median;       /* minimum and median of the interleaved timing */
   double layer_ms;                      /* the first layer alone, forward and backward weights; minimum */
-  double residual_max;
+  double residual_max;                  /* the largest of all runs */
   double penalty_residual;              /* penalty: mean |A w - b| at the end; else NAN */
   int wins, pairs;                      /* against difference: seeds in which the mean loss is lower */
 } tare_race_row;
 
-typedef struct tare_race_result tare_race_result;
+typedef struct tare_race_result tare_race_result; /* all runs and the table */
 /*
  * Everything that can be wrong with the options is said before the first run.
  * The source must outlive the call, not the result. The result is the same for

@@ -22,6 +22,7 @@
 extern "C" {
 #endif
 
+/* This process among its equals, and how it talks to them. */
 typedef struct tare_ranks {
   int rank, count;     /* 0 .. count-1; count at least 1 */
   int own_statistics;  /* 1: batch norm takes each rank's own images (then N ranks are not one); 0: those of all ranks */
@@ -35,6 +36,7 @@ typedef struct tare_ranks {
    * exchange: parts holds count x bytes, part r goes to rank r; all gets the parts for this rank, in the order of ranks. collect: as gather.
    */
   tare_status (*exchange)(void *self, const void *parts, size_t bytes, void *all, void **request, tare_error *error);
+  /* The other of the two. */
   tare_status (*collect)(void *self, const void *mine, size_t bytes, void *all, void **request, tare_error *error);
   /* *done is 1 when the request is, and *request NULL then; `wait`: not before. */
   tare_status (*finish)(void *self, void **request, int wait, int *done, tare_error *error);

@@ -19,6 +19,7 @@
 extern "C" {
 #endif
 
+/* What the weights are rounded to: integers up to a bound times a scale. */
 typedef enum tare_number_format {
   TARE_FORMAT_FP32, /* integers up to 2^24 */
   TARE_FORMAT_FP16, /* up to 2^11, steps of 2^-24 or more, weights up to 65504 */
@@ -39,23 +40,25 @@ TARE_API tare_status tare_number_format_find(const char *name, tare_number_forma
 TARE_API tare_status tare_number_pack16(tare_number_format format, size_t count, const float *values, uint16_t *bits, tare_error *error);
 TARE_API void tare_number_unpack16(tare_number_format format, size_t count, const uint16_t *bits, float *values);
 
+/* What is promised beside the rule. */
 typedef enum tare_grade {
   TARE_GRADE_EXACT, /* A w = b */
   TARE_GRADE_GRID   /* and: one power of two for a whole filter, sum |integers| * largest pixel < 2^24, so that an fp32
                        sum of weights times integer pixels is exact in any order */
 } tare_grade;
 
-typedef struct tare_round_options { /* all zero: fp32, exact */
-  tare_number_format format;
-  tare_grade grade;
+/* How to round; all zero: fp32, exact. */
+typedef struct tare_round_options {
+  tare_number_format format; /* of the weights */
+  tare_grade grade;       /* what is promised */
   int pixel_bits;     /* grid: 8 (0 is 8) or 16: pixels are integers of at most 2^bits - 1 */
   int allow_divisor;  /* 1: a b that no binary number holds (1/10) is met by the weights divided by result->divisor (5) */
 } tare_round_options;
 
 /* The weights of a bank. Owned by the caller: tare_rounding_free. */
 typedef struct tare_rounding {
-  tare_number_format format;
-  tare_grade grade;
+  tare_number_format format; /* as asked */
+  tare_grade grade;      /* as asked */
   int pixel_bits;        /* grid: 8 or 16; exact: 0 */
   size_t filters, taps;  /* taps of one filter: all its channels */
   size_t scales;         /* scales a filter: 1 (int8, int4, grid, rules of scope filter), else 1 for each channel */

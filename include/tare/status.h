@@ -43,8 +43,8 @@ typedef enum tare_status {
 
 /* Owned by the caller; may live on the stack. Filled only on failure. */
 typedef struct tare_error {
-  tare_status status;
-  char message[1000];
+  tare_status status; /* what the function returned */
+  char message[1000]; /* one line, terminated */
 } tare_error;
 
 /* A short English name of a status ("wrong shape"); never NULL. Thread-safe. */

@@ -18,7 +18,7 @@ extern "C" {
 
 /* One batch. Arrays belong to the callback and stay valid until it is called again. */
 typedef struct tare_batch {
-  int count;
+  int count; /* images; at most the net's batch */
   const float *images;    /* count x h x w x c */
   const int32_t *labels;  /* count, for cross-entropy; else NULL */
   const float *targets;   /* count x output_size, for mean squared error; else NULL */
@@ -29,19 +29,22 @@ typedef struct tare_batch {
  */
 typedef tare_status (*tare_batch_fn)(void *user, uint64_t index, tare_batch *batch, tare_error *error);
 
+/* Cross-entropy of labels, mean squared error of targets (doc/train.md). */
 typedef enum tare_loss { TARE_LOSS_CROSS_ENTROPY, TARE_LOSS_MSE } tare_loss;
 
+/* Where a training stands after a step. */
 typedef struct tare_progress {
   uint64_t first;         /* where this run began: 0, or the checkpoint's step */
   uint64_t step, steps;   /* finished, in all */
   double loss;            /* of this step's batch, penalties not counted */
-  double penalty;
+  double penalty; /* the penalties' share */
   double accuracy;        /* of this step's batch, 0..1; NAN for MSE */
-  double lr;
+  double lr; /* of this step */
   double seconds;         /* of this run, since its step `first` */
   uint64_t skipped;       /* steps skipped, in all; of a skipped one loss, penalty and accuracy are NAN */
 } tare_progress;
 
+/* A training; tare_train_defaults fills it. */
 typedef struct tare_train_options {
   const char *optimizer;   /* "adam" "adamw" "sgd"; the table is src/train/optimizers.c */
   double lr;               /* 0: the optimiser's own default */
@@ -49,7 +52,7 @@ typedef struct tare_train_options {
   double beta1, beta2, epsilon; /* NAN: 0.9, 0.999, 1e-8 (1e-7 is Keras's) */
   double weight_decay;     /* 0 or more, on the trained parameters; adamw decoupled */
   const char *schedule;    /* "constant" "cosine" "step(N,F)": times F every N steps; NULL: constant */
-  tare_loss loss;
+  tare_loss loss; /* which of the two */
   uint64_t steps;          /* in all, also after a resume; at least 1 */
   const char *checkpoint;  /* a path, or NULL */
   uint64_t checkpoint_every; /* steps; 0: at the end only */
@@ -62,7 +65,7 @@ typedef struct tare_train_options {
   int started;             /* 1: the net was started or its weights were set: go on from them. 0: start it */
   /* After each step; not 0 stops with TARE_E_STOPPED (checkpoint written first); may be NULL. */
   int (*progress)(void *user, const tare_progress *progress);
-  void *user;
+  void *user;              /* handed to progress */
   /*
    * Other ranks that train the same network (ranks.h); NULL: alone. The net's batch is then this rank's share of the whole, and `batches` gives
    * that share of batch `index`. Rank 0 writes the checkpoint, which names the whole batch and goes on with any number of ranks. A stop that any
@@ -70,8 +73,10 @@ typedef struct tare_train_options {
    */
   const tare_ranks *ranks;
 } tare_train_options;
+/* The values that the comments above name. */
 TARE_API void tare_train_defaults(tare_train_options *options);
 
+/* What a training came to. */
 typedef struct tare_train_result {
   uint64_t steps;      /* finished */
   int resumed;         /* 1 if it continued from a checkpoint */
@@ -95,10 +100,11 @@ typedef struct tare_train_result {
 TARE_API tare_status tare_train(tare_net *net, tare_batch_fn batches, void *user, const tare_train_options *options,
                                 tare_train_result *result, tare_error *error);
 
+/* What a network knows of the images it was shown. */
 typedef struct tare_eval_result {
   double loss;      /* mean over images; mean squared error over their values too */
   double accuracy;  /* 0..1; NAN for MSE */
-  size_t images;
+  size_t images; /* how many were shown */
 } tare_eval_result;
 /* Over `count` batches, with running statistics and without dropout. `correct` (may be NULL) gets 1 or 0 per image, in order. */
 TARE_API tare_status tare_evaluate(tare_net *net, tare_batch_fn batches, void *user, uint64_t count, tare_loss loss,
@@ -131,12 +137,14 @@ TARE_API const tare_tensors *tare_model_file(const tare_model *model);
 TARE_API size_t tare_model_train_hashes(const tare_model *model, uint64_t *hashes, size_t size);
 TARE_API int tare_model_classes(const tare_model *model);
 
+/* How a model becomes ONNX; all zero: fp32, exact. */
 typedef struct tare_export_options {
   int format;         /* a tare_number_format for all convolutions; -1: the weights as the file has them */
   tare_grade grade;   /* grid: rounded anew */
   int pixel_bits;     /* 8 (0 is 8): the file takes 0..255; 16: 0..65535 */
   int fold;           /* 1: batch norm that follows a convolution goes into its filters, before they are rounded */
 } tare_export_options;
+/* What was done to it. */
 typedef struct tare_export_result {
   int folded;         /* batch norms */
   char scaled[64];    /* where the pixels' factor 2^-bits went: "conv1.weight", "a node of its own" */

@@ -15,8 +15,9 @@
 extern "C" {
 #endif
 
-typedef struct tare_wisdom tare_wisdom;
+typedef struct tare_wisdom tare_wisdom; /* choices, by problem and machine */
 
+/* Empty; the caller's to free (NULL is fine). */
 TARE_API tare_status tare_wisdom_create(tare_wisdom **out, tare_error *error);
 TARE_API void tare_wisdom_free(tare_wisdom *wisdom);
 /*
