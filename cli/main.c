@@ -2,6 +2,7 @@
 /* tare: the table of verbs, and the choice among them. A new verb is a row here and a file cmd_VERB.c. */
 #include "cli.h"
 
+#include <signal.h>
 #include <string.h>
 
 #define CORES "the machine's cores"
@@ -163,4 +164,7 @@ static int run(int argc, char **argv) {
   return run_verb(verb, argc - 2, argv + 2);
 }
 
-int main(int argc, char **argv) { return cli_finish(run(argc, argv)); }
+int main(int argc, char **argv) {
+  signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is then an error with a message, like a full disk */
+  return cli_finish(run(argc, argv));
+}

@@ -46,7 +46,7 @@ tare_status tare_file_read(const char *path, size_t limit, void **data, size_t *
 
 struct tare_file {
   int fd, nameless; /* nameless: it has no name before the commit */
-  char *path, *temporary;
+  char *path, *temporary, *folder;
 };
 
 static atomic_uint temporaries; /* makes names unique within the process; nothing else depends on it */
@@ -55,6 +55,7 @@ static void file_free(tare_file *file) {
   if (file->fd >= 0) close(file->fd);
   tare_free(file->path);
   tare_free(file->temporary);
+  tare_free(file->folder);
   tare_free(file);
 }
 
@@ -76,10 +77,8 @@ static char *folder_of(const char *path) {
 /* Where the system can, the file has no name while it is written, so that a process that is killed leaves nothing behind. */
 static void open_file(tare_file *file) {
 #ifdef O_TMPFILE
-  char *folder = access("/proc/self/fd", X_OK) ? NULL : folder_of(file->path);
-  file->fd = folder ? open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666) : -1;
+  if (access("/proc/self/fd", X_OK) == 0) file->fd = open(file->folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
   file->nameless = file->fd >= 0;
-  tare_free(folder);
 #endif
   if (!file->nameless) file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 }
@@ -107,8 +106,9 @@ tare_status tare_file_begin(const char *path, tare_file **out, tare_error *error
   file->fd = -1;
   file->temporary = tare_text_take(&name);
   file->path = tare_strdup(path);
+  file->folder = folder_of(path);
   tare_status status = TARE_OK;
-  if (!file->temporary || !file->path) status = tare_fail_memory(error, strlen(path), "a file name");
+  if (!file->temporary || !file->path || !file->folder) status = tare_fail_memory(error, strlen(path), "a file name");
   else {
     open_file(file);
     if (file->fd < 0) status = cannot_write(path, error);
@@ -131,15 +131,12 @@ tare_status tare_file_write(tare_file *file, const void *data, size_t size, tare
 }
 
 /* The rename itself must survive a power cut. */
-static void sync_folder(const char *path) {
-  char *folder = folder_of(path);
-  if (!folder) return;
+static void sync_folder(const char *folder) {
   int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd >= 0) {
     (void)fsync(fd);
     close(fd);
   }
-  tare_free(folder);
 }
 
 tare_status tare_file_commit(tare_file *file, tare_error *error) {
@@ -151,7 +148,7 @@ tare_status tare_file_commit(tare_file *file, tare_error *error) {
   file->fd = -1;
   if (bad || closed || rename(file->temporary, file->path)) status = cannot_write(file->path, error);
   if (status) unlink(file->temporary);
-  else sync_folder(file->path);
+  else sync_folder(file->folder);
   file_free(file);
   return status;
 }

@@ -125,6 +125,7 @@ tare_status tare_basis_pivot(tare_basis *b, const tare_constraint *c, const tare
     tare_builder_place(&builder);
     tare_builder_place(&plain);
     b->inverse = tare_operator_copy(&plain.op, TARE_F64);
+    failed = plain.failed || !b->inverse;
   }
   tare_builder_free(&plain);
   builder.failed |= failed;
@@ -180,6 +181,7 @@ tare_status tare_basis_full(tare_basis *b, const tare_constraint *c, const tare_
     tare_builder_place(&builder);
     if (inverse) {
       b->inverse = tare_operator_copy(&builder.op, TARE_F64);
+      failed = builder.failed || !b->inverse;
       tare_builder_free(&builder);
     } else status = tare_basis_finish(b, &builder, NULL, error);
   }

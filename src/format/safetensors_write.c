@@ -19,7 +19,7 @@ enum { HEADER_ALIGNMENT = 8, WIDEST = 8 }; /* bytes */
 static tare_status put(json_t *object, const char *key, json_t *value, const char *what, tare_error *error) {
   if (key && !json_object_get(object, key)) {
     if (json_object_set_new(object, key, value) == 0) return TARE_OK;
-    return tare_fail(error, TARE_E_ARGUMENT, "%s '%s' is not UTF-8 text", what, key);
+    return tare_fail(error, value ? TARE_E_ARGUMENT : TARE_E_MEMORY, "%s '%s' is not UTF-8 text, or memory is out", what, key);
   }
   json_decref(value);
   if (!key) return tare_fail(error, TARE_E_ARGUMENT, "%s has no name", what);
@@ -32,6 +32,7 @@ static tare_status put_metadata(json_t *header, const tare_metadata *metadata, s
   tare_status status = put(header, "__metadata__", object, "the table", error);
   for (size_t i = 0; i < count && !status; i++) {
     json_t *value = metadata[i].value ? json_string(metadata[i].value) : NULL;
+    if (!value) return tare_fail(error, TARE_E_ARGUMENT, "metadata '%.80s' has no value, or one that is not UTF-8 text", metadata[i].key ? metadata[i].key : "(null)");
     status = put(object, metadata[i].key, value, "metadata", error);
   }
   return status;
@@ -39,7 +40,9 @@ static tare_status put_metadata(json_t *header, const tare_metadata *metadata, s
 
 static json_t *describe(const tare_tensor *tensor, size_t begin, size_t end) {
   json_t *shape = json_array();
-  for (int d = 0; d < tensor->dims; d++) json_array_append_new(shape, json_integer((json_int_t)tensor->shape[d]));
+  int failed = !shape;
+  for (int d = 0; d < tensor->dims; d++) failed |= json_array_append_new(shape, json_integer((json_int_t)tensor->shape[d]));
+  if (failed) return json_decref(shape), NULL;
   return json_pack("{s:s, s:o, s:[I, I]}", "dtype", tare_dtype_name(tensor->dtype), "shape", shape, "data_offsets", (json_int_t)begin,
                    (json_int_t)end);
 }

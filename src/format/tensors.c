@@ -35,7 +35,7 @@ tare_status tare_tensors_name(tare_tensors *file, const char *text, const char *
 
 tare_status tare_tensors_set_metadata(tare_tensors *file, const char *key, const char *value, tare_error *error) {
   json_t *all = json_object_get(file->header, metadata_key);
-  if (!all) json_object_set_new(file->header, metadata_key, all = json_object());
+  if (!all && json_object_set_new(file->header, metadata_key, all = json_object())) return tare_fail_memory(error, 1, "metadata");
   if (json_object_get(all, key)) return tare_fail(error, TARE_E_DATA, "metadata '%.80s' is there twice", key);
   return json_object_set_new(all, key, json_string(value)) ? tare_fail(error, TARE_E_DATA, "metadata that is not UTF-8 text") : TARE_OK;
 }

@@ -29,8 +29,11 @@ static uint64_t hash(const float *w, size_t count) {
 
 static json_t *sizes_of(const tare_filter_shape *shape) {
   json_t *sizes = json_array();
-  for (int axis = 0; axis < shape->dims; axis++) json_array_append_new(sizes, json_integer(shape->size[axis]));
-  return sizes;
+  int failed = !sizes;
+  for (int axis = 0; axis < shape->dims; axis++) failed |= json_array_append_new(sizes, json_integer(shape->size[axis]));
+  if (!failed) return sizes;
+  json_decref(sizes);
+  return NULL;
 }
 
 static json_t *real(double value) { return isfinite(value) ? json_real(value) : json_null(); }
@@ -56,8 +59,11 @@ static json_t *state(const tare_constraint *c, const tare_rounding *r) {
     {"cost_max", real(r->cost_max)},
     {"weights_hash", json_string(digits)},
   };
-  for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) json_object_set_new(j, entries[i].key, entries[i].value);
-  return j;
+  int failed = !j;
+  for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) failed |= json_object_set_new(j, entries[i].key, entries[i].value);
+  if (!failed) return j;
+  json_decref(j);
+  return NULL;
 }
 
 tare_status tare_certificate_write(const tare_constraint *constraint, const tare_rounding *r, char **json, tare_error *error) {

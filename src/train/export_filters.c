@@ -106,9 +106,9 @@ static tare_status add_rule(tare_exporter *e, const char *tensor, const tare_con
   int exact;
   if (!constraint || tare_constraint_rows(constraint) == 0) return TARE_OK;
   tare_status status = tare_written_exact(constraint, f->weights, f->filters * f->taps, &exact, error);
-  if (!status) json_array_append_new(e->rules, json_pack("{s:s, s:s, s:b, s:i}", "tensor", tensor, "rule", tare_constraint_text(constraint),
-                                                         "exact", exact, "times", times));
-  return status;
+  if (status) return status;
+  json_t *rule = json_pack("{s:s, s:s, s:b, s:i}", "tensor", tensor, "rule", tare_constraint_text(constraint), "exact", exact, "times", times);
+  return json_array_append_new(e->rules, rule) ? tare_fail_memory(error, 1, "the rules of a graph") : TARE_OK;
 }
 
 /* Integers with a scale a filter and zero-point 0 behind a DequantizeLinear; or floats. */

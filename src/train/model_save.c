@@ -63,7 +63,8 @@ static tare_status fill_tensors(model_file *m, tare_error *error) {
     values += tare_written_values(info);
     const tare_constraint *rule = info->constraint;
     if (!rule || tare_constraint_rows(rule) == 0) continue;
-    json_array_append_new(m->rules, json_pack("{s:s, s:s, s:b}", "tensor", info->name, "rule", tare_constraint_text(rule), "exact", exact));
+    if (json_array_append_new(m->rules, json_pack("{s:s, s:s, s:b}", "tensor", info->name, "rule", tare_constraint_text(rule), "exact", exact)))
+      return tare_fail_memory(error, 1, "a model file");
   }
   return TARE_OK;
 }
@@ -74,9 +75,9 @@ static tare_status write_words(model_file *m, const char *const *class_names, in
   snprintf(m->input, sizeof m->input, "%dx%dx%d", o->height, o->width, o->channels);
   json_t *names = json_array();
   for (int i = 0; i < classes; i++)
-    if (json_array_append_new(names, json_string(class_names[i]))) {
+    if (json_array_append_new(names, class_names[i] ? json_string(class_names[i]) : NULL)) {
       json_decref(names);
-      return tare_fail(error, TARE_E_ARGUMENT, "the name of class %d is not UTF-8 text", i);
+      return tare_fail(error, TARE_E_ARGUMENT, "the name of class %d is not UTF-8 text, or memory is out", i);
     }
   m->classes_text = json_dumps(names, JSON_COMPACT);
   m->rules_text = json_dumps(m->rules, JSON_COMPACT);

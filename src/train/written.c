@@ -30,9 +30,11 @@ static tare_status check_finite(const tare_net_tensor *info, const float *values
 }
 
 /* A rule that its method only asks for (penalty) or leaves alone (none) is not forced on what was trained. */
-static int is_rounded(const tare_net_tensor *info) {
+static tare_status find_whether(const tare_net_tensor *info, int *round, tare_error *error) {
   const tare_constraint *rule = info->constraint;
-  return rule && info->rule_trained && tare_constraint_rows(rule) > 0 && tare_round_supported(rule, NULL);
+  tare_error why = {0};
+  *round = rule && info->rule_trained && tare_constraint_rows(rule) > 0 && tare_round_supported(rule, &why);
+  return why.status == TARE_E_MEMORY ? tare_fail(error, TARE_E_MEMORY, "%s: %s", info->name, why.message) : TARE_OK;
 }
 
 /* Weights so large that no grid of theirs holds b (1/2 beside 1e10) stay as they are. */
@@ -49,9 +51,10 @@ tare_status tare_train_written_tensor(tare_net *net, size_t index, float *values
   if (!status) status = tare_net_tensor_get(net, index, values, error);
   if (status) return status;
   size_t count = tare_written_values(&info);
-  int rounded = 0;
+  int rounded = 0, round = 0;
   status = check_finite(&info, values, count, error);
-  if (!status && is_rounded(&info)) status = round_weights(&info, values, count, &rounded, error);
+  if (!status) status = find_whether(&info, &round, error);
+  if (!status && round) status = round_weights(&info, values, count, &rounded, error);
   if (!status) status = tare_written_exact(info.constraint, values, count, &holds, error);
   if (!status && rounded && !holds)
     status = tare_fail(error, TARE_E_LIBRARY, "%s: rounding did not make '%s' hold exactly", info.name,
