@@ -76,8 +76,8 @@ class Zsh:
             os.execvpe('zsh', ['zsh', '-i'], {'PATH': os.environ['PATH'], 'ZDOTDIR': str(self.folder), 'HOME': str(self.folder), 'TERM': 'dumb',
                                               'COLUMNS': '200', 'LC_ALL': 'C.UTF-8'})
         self.read(terminal, 'READY>')
-        os.write(terminal, line.encode() + b'\x04')  # Ctrl-D lists the choices
-        text = self.read(terminal, None)
+        os.write(terminal, line.encode() + b'\x04\x15: END')  # Ctrl-D lists the choices, Ctrl-U takes the line away, and then this is seen
+        text = self.read(terminal, ': END')
         os.kill(pid, 9)
         os.waitpid(pid, 0)
         os.close(terminal)
@@ -85,12 +85,10 @@ class Zsh:
 
     @staticmethod
     def read(terminal, mark):
-        seen, end = '', time.monotonic() + (20 if mark else 5)
-        while time.monotonic() < end and (not mark or mark not in seen):
-            if select.select([terminal], [], [], 0.1 if mark or not seen else 1)[0]:
+        seen, end = '', time.monotonic() + 60
+        while time.monotonic() < end and mark not in seen:
+            if select.select([terminal], [], [], 0.1)[0]:
                 seen += os.read(terminal, 65536).decode(errors='replace')
-            elif seen and not mark:
-                break
         return seen
 
 
