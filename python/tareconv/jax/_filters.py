@@ -91,7 +91,7 @@ def init(key: jax.Array, filters: Filters) -> jax.Array:
 def compose(filters: Filters, coefficients: jax.Array, dtype=jnp.float32) -> jax.Array:
     """The kernel, rounded so that the rule holds exactly in `dtype` (float32, bfloat16 or float16); its gradient is that of w0 + scale B t.
 
-    Rules that need a lattice (moments) hold to the precision of the sums here; `exact` gives weights for which they hold exactly.
+    Rules of several moments hold exactly in float32 alone; those that need a lattice (rows of your own) to rounding. For `exact` all hold exactly.
     """
     basis, composer = _made(filters)
     if coefficients.shape != filters.coefficients:

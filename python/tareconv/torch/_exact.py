@@ -50,19 +50,18 @@ obey.register_autograd(lambda ctx, g: (g, None, None, None, None))  # straight t
 
 
 def exact_of(composer: Composer, constraint: Constraint):
-    """exact(ops, constants, w, dtype name) -> weights of that dtype. Where neither way is open the weights obey as well as their sums are precise."""
+    """exact(ops, constants, w, dtype name) -> weights of that dtype. Where no way is open the weights obey as well as their sums are precise."""
     if composer.grid is not None:
         return composer.obey
     try:
         round_fp32(np.zeros(constraint.taps, np.float32), constraint)
     except (ValueError, NotImplementedError):
         return composer.obey
-
     rule, kernel, channels = constraint.text, list(constraint.kernel_size), constraint.channels if constraint.per_filter else 1
 
     def exact(ops, constants, w, dtype):
         kind = getattr(torch, dtype)
-        if w.device.type != "cpu" or kind == torch.float64:
+        if w.device.type != "cpu" or kind == torch.float64 or (kind == torch.float32 and composer.moments is not None):
             return composer.obey(ops, constants, w, dtype)
         return obey(w, rule, kernel, channels, _FORMATS.get(kind, "")).to(kind)
 

@@ -112,8 +112,8 @@ class Constrained(nn.Module):
             super().__setattr__(name, value)
 
     def _kernel(self, dtype: torch.dtype, training: bool = False) -> Tensor:
-        """The weights as `dtype` holds them, obeying exactly, with gradients for the coefficients. In a step in float32 a lattice would cost more than
-        the convolution: there such rules (moments) hold to rounding."""
+        """The weights as `dtype` holds them, obeying exactly, with gradients for the coefficients. In a step in float32 the few rules that need a
+        lattice (rows of one's own) hold to rounding: it would cost more than the convolution."""
         exact = self._composer.obey if training and dtype == torch.float32 else self._exact
         if _autocast(self.coefficients.device):
             with torch.autocast(self.coefficients.device.type, enabled=False):
