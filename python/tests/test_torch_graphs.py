@@ -100,7 +100,7 @@ def test_two_processes_train_one_model(tmp_path):
     """pytorch issue 167645: replicas must compose the same weights."""
     store = str(tmp_path / "store")
     workers = [subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), store], env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"}) for rank in (0, 1)]
-    assert [worker.wait(120) for worker in workers] == [0, 0]
+    assert [worker.wait(300) for worker in workers] == [0, 0]
     (first, scale), (second, other) = (torch.load(store + str(rank)) for rank in (0, 1))
     assert scale == other and scale != 1
     for name in first:
