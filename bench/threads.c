@@ -14,7 +14,7 @@ static const char *const standard[] = {"n8c32h64o32k3p1", "n8c32h64o32k7p3", "n8
   "n8c1h128o32k15p7", "n8c1h128o32k31p15", "g32n8c32h64o32k3p1", "g32n8c32h64o32k7p3", "g32n8c32h64o32k15p7", "g32n8c32h64o32k31p15"};
 #define LEAST 0.3 /* seconds for each number of threads */
 
-static void fail(const tare_error *error) {
+static _Noreturn void fail(const tare_error *error) {
   fprintf(stderr, "bench-threads: %s\n", error->message);
   exit(2);
 }
