@@ -17,7 +17,7 @@ def declarations(text: str) -> str:
     """The part of a header that cffi understands."""
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     lines, skip = [], 0
-    for line in text.splitlines():
+    for line in map(str.rstrip, text.splitlines()):
         if line.startswith("#if"):
             skip += line == "#ifdef __cplusplus" or line.startswith("#if defined")
             lines.append("")
