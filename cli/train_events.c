@@ -44,17 +44,20 @@ static size_t value_count(const tare_net_tensor *info) {
   return count;
 }
 
+static tare_status no_memory(const char *what, tare_error *error) {
+  error->status = TARE_E_MEMORY;
+  snprintf(error->message, sizeof error->message, "out of memory for %s", what);
+  return TARE_E_MEMORY;
+}
+
 /* Small filters large enough to be seen. */
 static tare_status put_filters(cli_watch *w, const tare_net_tensor *info, const float *values, uint64_t step, tare_error *error) {
   int rows = (int)info->shape[2], columns = (int)info->shape[3], most = rows > columns ? rows : columns;
   char tag[96];
   cli_sheet sheet;
   snprintf(tag, sizeof tag, "filters/%s", info->name);
-  if (cli_sheet_draw(values, (int)(info->shape[0] * info->shape[1]), rows, columns, 1 + 48 / most, &sheet)) {
-    error->status = TARE_E_MEMORY;
-    snprintf(error->message, sizeof error->message, "out of memory for a picture of the filters");
-    return TARE_E_MEMORY;
-  }
+  if (cli_sheet_draw(values, (int)(info->shape[0] * info->shape[1]), rows, columns, 1 + 48 / most, &sheet))
+    return no_memory("a picture of the filters", error);
   tare_status status = tare_events_image(w->board.events, tag, step, sheet.pixels, sheet.width, sheet.height, 1, error);
   free(sheet.pixels);
   return status;
@@ -68,7 +71,7 @@ static tare_status put_tensor(cli_watch *w, size_t index, uint64_t step, tare_er
   if (status) return status;
   size_t count = value_count(&info);
   float *values = calloc(count, sizeof *values);
-  if (!values) return snprintf(error->message, sizeof error->message, "out of memory for %s", info.name), error->status = TARE_E_MEMORY;
+  if (!values) return no_memory(info.name, error);
   status = tare_net_tensor_get(w->net, index, values, error);
   snprintf(tag, sizeof tag, "weights/%s", info.name);
   if (!status) status = tare_events_histogram(w->board.events, tag, step, values, count, error);
