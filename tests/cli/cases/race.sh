@@ -8,7 +8,7 @@ sed 1d out >plain.json
 helper shape plain.json | head -n 8
 tare race leaves $small --methods difference,pivot --seeds 1 --no-bn --init response | names
 # What a report adds to the JSON, and a page that holds it.
-tare race leaves $small --methods none,spectral --lr 0.01 --seeds 2 --report race.html --json reported.json | names
+tare race leaves $small --methods none,spectral --lr 0.01 --seeds 2 --report race.html --json reported.json | grep wrote
 helper shape reported.json | grep -E 'looks|sizes|examples'
 grep -c '"kind":"race"' race.html
 tare race leaves $small --lr 0.01 --report /nowhere/race.html
