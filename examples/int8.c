@@ -57,8 +57,11 @@ int main(int argc, char **argv) {
   if (argc != 2) return fprintf(stderr, "usage: int8 MODEL.safetensors >filters.c\n"), 2;
   tare_status status = tare_model_load(argv[1], 1, 1, &model, &error);
   if (!status) status = tare_net_tensor_info(tare_model_net(model), 0, &info, &error);
-  if (!status && (strcmp(info.name, "conv1.weight") || info.shape[1] != 1 || info.shape[2] != info.shape[3] || !info.constraint))
-    return fprintf(stderr, "%s: expected a model that begins with square filters of grey pixels under a rule\n", argv[1]), 2;
+  if (!status && (strcmp(info.name, "conv1.weight") || info.shape[1] != 1 || info.shape[2] != info.shape[3] || !info.constraint)) {
+    status = TARE_E_DATA;
+    snprintf(error.message, sizeof error.message, "%s: expected a model that begins with square filters of grey pixels under a rule",
+             argv[1]);
+  }
   const tare_round_options options = {.format = TARE_FORMAT_INT8};
   if (!status) {
     const tare_tensor *stored = tare_tensors_find(tare_model_file(model), info.name);
