@@ -7,6 +7,8 @@
 #   make test-aarch64       the kernels and the convolution built for aarch64, under qemu-user (about 4 minutes)
 #   make test-frameworks    the Python package under TensorFlow, PyTorch and JAX (downloads them, 1 GB)
 #   make wheel              a Python wheel that needs no other library, in build-python/wheel
+#   make test-threads       two trainings at once, pools, loaders, races and ranks under TSan
+#   make test-valgrind      files and trainings under valgrind
 #   make fuzz SECONDS=60    every reader on mutated files, for so long each (doc/testing.md)
 #   make reference          the API reference in reference/html (installs doxygen)
 #   make bench              speed of the bases against the machine's peak
@@ -17,6 +19,7 @@
 PREFIX =
 BUILD = build
 RACE = --steps 400 --seeds 2
+THREADED = base data train trouble race_runs ranks
 
 all: $(BUILD)/build.ninja
 	scripts/setup build
@@ -51,6 +54,18 @@ wheel:
 test-aarch64:
 	scripts/setup build test aarch64
 	scripts/cross-aarch64
+
+test-threads:
+	scripts/setup build test
+	[ -e build-threads/build.ninja ] || meson setup build-threads -Db_sanitize=thread -Db_lundef=false -Dbuildtype=debugoptimized
+	ninja -C build-threads tests/embed/two $(addprefix tests/unit/test_,$(THREADED))
+	TSAN_OPTIONS=suppressions=$(CURDIR)/tests/embed/tsan.supp meson test -C build-threads --no-rebuild --print-errorlogs --timeout-multiplier 6 embed-two $(THREADED)
+
+# valgrind knows no AVX-512.
+test-valgrind: all
+	scripts/setup test valgrind
+	TARE_CPU=avx2 ONEDNN_MAX_CPU_ISA=AVX2 meson test -C $(BUILD) --print-errorlogs --timeout-multiplier 30 \
+	  --wrap 'valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' base format train_files
 
 fuzz:
 	scripts/setup build fuzz
@@ -87,4 +102,4 @@ test-deb:
 clean:
 	rm -rf $(BUILD) build-* demo reference
 
-.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 fuzz reference bench install uninstall dist deb test-deb clean
+.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 test-threads test-valgrind fuzz reference bench install uninstall dist deb test-deb clean

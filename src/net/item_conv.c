@@ -196,7 +196,7 @@ void tare_conv_write(const tare_item *item, tare_text *text) {
   tare_text_add(text, " %dx%d", item->outputs, item->kernel[0]);
   if (item->kernel[1] != item->kernel[0]) tare_text_add(text, "x%d", item->kernel[1]);
   if (item->stride > 1) tare_text_add(text, " /%d", item->stride);
-  if (item->rule) tare_text_add(text, strpbrk(item->rule, "; \t") ? " {%s}" : " %s", item->rule);
+  if (item->rule) tare_text_add(text, strpbrk(item->rule, "; \t") || tare_method_find(item->rule, strlen(item->rule)) ? " {%s}" : " %s", item->rule);
   write_method(item, text);
   write_border(item, text);
   if (item->groups > 1) tare_text_add(text, " groups=%d", item->groups);

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-static const char spaces[] = " \t\r\n";
+static const char spaces[] = " \t\r\n\f\v";
 
 /* How deep in braces behind `c`; a '}' without its '{' is an ordinary character. */
 static int depth_after(int depth, char c) { return c == '{' ? depth + 1 : c == '}' && depth > 0 ? depth - 1 : depth; }
@@ -28,7 +28,7 @@ static int count_layers(const char *line) {
 static size_t word_length(const char *text) {
   int depth = 0;
   size_t length = 0;
-  for (; text[length] && (depth > 0 || !strchr(" \t\r\n;", text[length])); length++) depth = depth_after(depth, text[length]);
+  for (; text[length] && (depth > 0 || !(strchr(spaces, text[length]) || text[length] == ';')); length++) depth = depth_after(depth, text[length]);
   return depth > 0 ? 0 : length;
 }
 

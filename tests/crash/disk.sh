@@ -31,7 +31,7 @@ ok $? 'nothing half-written is left'
 
 # The folder disappears while the training runs.
 mkdir away
-train --steps 1000000 --threads 1 --out away/m.safetensors --checkpoint away/state --checkpoint-every 1 >out 2>err &
+begin --steps 1000000 --threads 1 --out away/m.safetensors --checkpoint away/state --checkpoint-every 1 >out 2>err &
 pid=$! children=$pid
 for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ -s away/state ] && break; sleep 0.2; done
 mv away gone

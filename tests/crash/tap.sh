@@ -17,3 +17,5 @@ skip() { tests=$((tests + 1)); echo "ok $tests - $1 # SKIP $2"; }
 finish() { echo "1..$tests"; }
 net='conv 8x3 sum=0; bn; relu; gap; dense 3'
 train() { "$tare" train mnist:"$scratch"/idx --net "$net" --batch 16 --lr 0.01 --quiet "$@" </dev/null; }
+# The same for 'begin ... &': $! is then the command itself, not a shell that waits for it.
+begin() { exec "$tare" train mnist:"$scratch"/idx --net "$net" --batch 16 --lr 0.01 --quiet "$@" </dev/null; }
