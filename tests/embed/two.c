@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two threads train two networks at once, each with a pool and a loader of its own: the bits are those of one after the other. For TSan above all. */
+#include <flint/flint.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ static void *train(void *user) {
   }
   tare_source_batches_free(batches);
   tare_net_free(net);
+  flint_cleanup(); /* this thread's cache: tare/constraint.h */
   return NULL;
 }
 
