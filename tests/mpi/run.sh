@@ -59,9 +59,8 @@ train 4 lost --steps 400 --checkpoint state2 --resume
 check 'the checkpoint goes on with 4 ranks: the same file' cmp long lost
 
 # Ctrl-C: mpirun passes SIGTERM on to the ranks.
-train 2 stopped --steps 4000 --checkpoint state3 &
-while ! pgrep -f -- '--out stopped' >/dev/null; do sleep 0.1; done
-sleep 3
+OMPI_MCA_odls_base_sigkill_timeout=60 train 2 stopped --steps 100000 --checkpoint state3 --checkpoint-every 5 &
+while [ ! -s state3 ]; do sleep 0.1; done
 pkill -INT -f -- '^mpirun.*--out stopped' # not the timeout around it
 wait
 check 'a job that is stopped leaves a checkpoint' test -s state3
