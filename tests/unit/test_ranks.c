@@ -5,6 +5,7 @@
  */
 #include "toy.h"
 
+#include <flint/flint.h>
 #include <pthread.h>
 
 #include "train/together.h"
@@ -123,6 +124,7 @@ static void *train_rank(void *user) {
   r->status[rank] = tare_net_create(r->line, &options, &r->net[rank], &r->error[rank]);
   if (!r->status[rank]) r->status[rank] = tare_train(r->net[rank], share_of_batch, t, &how, &r->result[rank], &r->error[rank]);
   free(t);
+  flint_cleanup(); /* constraint.h: what the rules left in this thread */
   return NULL;
 }
 
@@ -270,6 +272,7 @@ static void *step_with_ranks(void *user) {
   assert_ok(tare_net_set_ranks(net, &ranks, ERR));
   take_step(net, s->rank, 16, s->gradient);
   tare_net_free(net);
+  flint_cleanup();
   return NULL;
 }
 
