@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -12,14 +13,14 @@ static void tensors(void) {
   const float values[2] = {1, 2};
   const tare_tensor good = {.name = "t", .dtype = TARE_DTYPE_F32, .dims = 1, .shape = {2}, .data = values};
   tare_tensor name = good, dtype = good, dims = good, negative = good, data = good, metadata = good, most = good;
-  char out[] = "/tmp/tare-api-XXXXXX";
+  char out[] = P_tmpdir "/tare-api-XXXXXX";
   close(mkstemp(out));
   name.name = NULL, dtype.dtype = (tare_dtype)44, dims.dims = 9, negative.shape[0] = -2, data.data = NULL, metadata.name = "__metadata__";
   most.dims = 3, most.shape[0] = most.shape[1] = most.shape[2] = INT64_MAX;
   const tare_tensor *wrong[] = {&name, &dtype, &dims, &negative, &data, &metadata, &most};
   const tare_tensor twice[2] = {good, good};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) REFUSES(tare_safetensors_write(out, wrong[i], 1, NULL, 0, ERR));
-  for (size_t i = 1; i < 5; i++) REFUSES(tare_tensors_write("/tmp/tare-api.npy", wrong[i], 1, NULL, 0, ERR));
+  for (size_t i = 1; i < 5; i++) REFUSES(tare_tensors_write(P_tmpdir "/tare-api.npy", wrong[i], 1, NULL, 0, ERR));
   REFUSES(tare_safetensors_write(NULL, &good, 1, NULL, 0, ERR));
   REFUSES(tare_safetensors_write(out, NULL, 1, NULL, 0, ERR));
   REFUSES(tare_safetensors_write(out, twice, 2, NULL, 0, ERR));
@@ -91,7 +92,7 @@ static void images(void) {
   REFUSES(tare_tiff_create("x.tif", 1, 1, 1, NULL, ERR));
   REFUSES(tare_tiff_tile(NULL, &one, ERR));
   REFUSES(tare_tiff_commit(NULL, ERR));
-  NEED(tare_tiff_create("/tmp/tare-api.tif", 1, 1, 1, &tiff, ERR));
+  NEED(tare_tiff_create(P_tmpdir "/tare-api.tif", 1, 1, 1, &tiff, ERR));
   REFUSES(tare_tiff_tile(tiff, NULL, ERR));
   tare_tiff_abandon(tiff);
   IGNORES(tare_tiff_abandon(NULL));
@@ -144,9 +145,9 @@ static void sources(tare_source *source) {
   GIVES(size_t, tare_source_train_hashes(source, NULL, 5), got > 0);
   REFUSES(tare_source_exclude(NULL, NULL, 0, NULL, ERR));
   REFUSES(tare_source_exclude(source, NULL, 5, NULL, ERR));
-  REFUSES(tare_source_preview(NULL, 1, 4, "/tmp/tare-api.png", ERR));
-  REFUSES(tare_source_preview(source, 1, 0, "/tmp/tare-api.png", ERR));
-  REFUSES(tare_source_preview(source, 1, 1 << 30, "/tmp/tare-api.png", ERR));
+  REFUSES(tare_source_preview(NULL, 1, 4, P_tmpdir "/tare-api.png", ERR));
+  REFUSES(tare_source_preview(source, 1, 0, P_tmpdir "/tare-api.png", ERR));
+  REFUSES(tare_source_preview(source, 1, 1 << 30, P_tmpdir "/tare-api.png", ERR));
   REFUSES(tare_source_preview(source, 1, 4, NULL, ERR));
   REFUSES(tare_source_preview(source, 1, 4, "/nowhere/x.png", ERR));
   REFUSES(tare_loader_create(NULL, 1, 0, 1, &loader, ERR));

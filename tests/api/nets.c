@@ -180,7 +180,7 @@ static void events(void) {
   static const uint8_t pixel[1];
   static const float value[1];
   tare_events *out;
-  char folder[] = "/tmp/tare-api-XXXXXX";
+  char folder[] = P_tmpdir "/tare-api-XXXXXX";
   REFUSES(tare_events_create(NULL, &out, ERR));
   REFUSES(tare_events_create("/dev/null/x", &out, ERR));
   REFUSES(tare_events_create("x", NULL, ERR));
@@ -296,7 +296,7 @@ void api_nets(void) {
   tare_net *net;
   tare_source *source;
   tare_source_options options;
-  char path[] = "/tmp/tare-api-XXXXXX";
+  char path[] = P_tmpdir "/tare-api-XXXXXX";
   for (int i = 0; i < 128; i++) pixels[i] = (float)(i * 37 % 101) / 101;
   close(mkstemp(path));
   tare_source_defaults(&options);
