@@ -148,12 +148,6 @@ static void backward_sums(tare_net *net, tare_layer *layer, int shard, int worke
   tare_gather(net->kernels, c, tare_at(net, sums, self->period), self->moments[shard].squares);
 }
 
-static void add_shards(const bn *self, int shards, size_t values) {
-  for (int step = 1; step < shards; step *= 2)
-    for (int i = 0; i + step < shards; i += 2 * step)
-      for (size_t k = 0; k < values; k++) self->moments[i].mean[k] += self->moments[i + step].mean[k]; /* the two sums lie side by side */
-}
-
 /* Where each rank keeps to its own statistics: the parameters' gradients are added all the same. gamma and beta, side by side, are not needed any more. */
 static void add_to_ranks(tare_net *net, const tare_layer *layer) {
   size_t n = layer->parameter_count;
@@ -170,10 +164,10 @@ static void backward_join(tare_net *net, tare_layer *layer) {
   size_t c = (size_t)channels_of(layer);
   const tare_ranks *ranks = tare_net_ranks(net);
   int own = ranks && ranks->own_statistics, images = own ? net->count : tare_net_all_images(net);
-  add_shards(self, net->shards, 2 * c);
+  tare_rows_tree(self->moments[0].mean, 2 * c, net->shards); /* the two sums of a shard lie side by side, shard after shard */
   double *sum = self->moments[0].mean, *product = self->moments[0].squares, count = (double)images * layer->out[0] * layer->out[1];
   double *inverse = vector_of(net, layer, INVERSE), *gamma = vector_of(net, layer, GAMMA), *p = vector_of(net, layer, BETA);
-  if (!own) tare_ranks_add(net, sum, 2 * c); /* the two sums lie side by side */
+  if (!own) tare_ranks_add(net, sum, 2 * c);
   for (size_t i = 0; i < c; i++) {
     p[i] = gamma[i] * inverse[i];
     product[i] *= inverse[i];

@@ -56,6 +56,12 @@ void tare_moments_merge(int channels, tare_moments *into, const tare_moments *ot
   into->count = count;
 }
 
+void tare_rows_tree(double *first, size_t count, int rows) {
+  for (int step = 1; step < rows; step *= 2)
+    for (int i = 0; i + step < rows; i += 2 * step)
+      for (size_t k = 0; k < count; k++) first[(size_t)i * count + k] += first[(size_t)(i + step) * count + k];
+}
+
 void tare_moments_tree(int channels, tare_moments *list, int count) {
   for (int step = 1; step < count; step *= 2)
     for (int i = 0; i + step < count; i += 2 * step) tare_moments_merge(channels, &list[i], &list[i + step]);

@@ -20,6 +20,8 @@ typedef struct tare_moments { double count, *mean, *squares; } tare_moments;
 void tare_moments_take(const tare_kernels *kernels, size_t positions, int channels, const void *x, void *scratch, tare_moments *out);
 /* into = both together (Chan, Golub & LeVeque 1979). */
 void tare_moments_merge(int channels, tare_moments *into, const tare_moments *other);
+/* Rows of `count` doubles, one after the other: all added into the first, in the fixed tree. */
+void tare_rows_tree(double *first, size_t count, int rows);
 /* All into the first, in the fixed tree. */
 void tare_moments_tree(int channels, tare_moments *list, int count);
 

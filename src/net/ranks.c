@@ -41,9 +41,7 @@ void tare_ranks_add(tare_net *net, double *values, size_t count) {
   const tare_ranks *ranks = tare_net_ranks(net);
   double *all = ranks ? gather(net, values, count * sizeof *values) : NULL;
   if (!all) return;
-  for (int step = 1; step < ranks->count; step *= 2)
-    for (int i = 0; i + step < ranks->count; i += 2 * step)
-      for (size_t k = 0; k < count; k++) all[(size_t)i * count + k] += all[(size_t)(i + step) * count + k];
+  tare_rows_tree(all, count, ranks->count);
   memcpy(values, all, count * sizeof *values);
   tare_free(all);
 }
