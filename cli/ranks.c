@@ -19,9 +19,7 @@ int cli_ranks_join(const cli_args *args, tare_ranks **out) {
     return 0;
   }
   if (tare_ranks_join(out, &error)) return cli_report(&error);
-  int count = (*out)->count, share = batch / count;
+  int share;
   (*out)->own_statistics = args->value[CLI_OWN_STATISTICS].given;
-  if (count == 1 || (batch % count == 0 && share % 8 == 0 && (share & (share - 1)) == 0)) return 0;
-  return cli_fail(TARE_E_ARGUMENT, "--batch %d on %d ranks: expected %d, %d, %d, ...: 8 images a rank, times a power of two", batch, count, 8 * count,
-                  16 * count, 32 * count);
+  return tare_ranks_share(*out, batch, &share, &error) ? cli_report(&error) : 0;
 }

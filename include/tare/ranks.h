@@ -42,6 +42,12 @@ typedef struct tare_ranks {
   tare_status (*finish)(void *self, void **request, int wait, int *done, tare_error *error);
 } tare_ranks;
 
+/*
+ * *share: images of a batch of `batch` that each rank takes. TARE_E_ARGUMENT, naming batches that would do, unless it is the same
+ * for all and, with several ranks, 8 times a power of two. Thread-safe.
+ */
+TARE_API tare_status tare_ranks_share(const tare_ranks *ranks, int batch, int *share, tare_error *error);
+
 /* 1 if this process was started as one of several by Open MPI's mpirun (or by PMIx). Thread-safe. */
 TARE_API int tare_ranks_launched(void);
 /*

@@ -161,14 +161,16 @@ static tare_status make_buckets(tare_net *net, struct tare_exchange *x, tare_err
   return TARE_OK;
 }
 
-static tare_status check(const tare_net *net, const tare_ranks *ranks, tare_error *error) {
-  int shards = net->options.batch / TARE_SHARD_IMAGES;
-  if (ranks->count < 1 || ranks->rank < 0 || ranks->rank >= ranks->count)
-    return tare_fail(error, TARE_E_ARGUMENT, "rank %d of %d: expected ranks 0 to count-1", ranks->rank, ranks->count);
-  if (net->options.batch % TARE_SHARD_IMAGES || (shards & (shards - 1)))
+tare_status tare_ranks_share(const tare_ranks *ranks, int batch, int *share, tare_error *error) {
+  if (!ranks || !share || batch < 1 || ranks->count < 1 || ranks->rank < 0 || ranks->rank >= ranks->count)
+    return tare_fail(error, TARE_E_ARGUMENT, "a share of %d images needs ranks 0 to count-1, a place for it, and an image", batch);
+  int count = ranks->count, images = batch / count, shards = images / TARE_SHARD_IMAGES;
+  int in_tree = images % TARE_SHARD_IMAGES == 0 && shards > 0 && (shards & (shards - 1)) == 0;
+  if (batch % count || (count > 1 && !in_tree))
     return tare_fail(error, TARE_E_ARGUMENT,
-                     "%d images a rank: expected 8, 16, 32, ... (8 times a power of two), so that the sum over ranks is that of one process: "
-                     "for %d ranks a batch of %d, %d, %d, ...", net->options.batch, ranks->count, 8 * ranks->count, 16 * ranks->count, 32 * ranks->count);
+                     "a batch of %d on %d ranks: expected %d, %d, %d, ...: each rank takes 8 times a power of two, so that the sum over ranks is that of one",
+                     batch, count, TARE_SHARD_IMAGES * count, 2 * TARE_SHARD_IMAGES * count, 4 * TARE_SHARD_IMAGES * count);
+  *share = images;
   return TARE_OK;
 }
 
@@ -179,7 +181,9 @@ tare_status tare_net_set_ranks(tare_net *net, const tare_ranks *ranks, tare_erro
   struct tare_exchange *x = NULL;
   tare_status status = TARE_OK;
   if (ranks && ranks->count != 1) {
-    status = check(net, ranks, error);
+    int share;
+    int64_t batch = (int64_t)net->options.batch * (ranks->count > 0 ? ranks->count : 1);
+    status = tare_ranks_share(ranks, batch > INT32_MAX ? 0 : (int)batch, &share, error);
     if (!status && !(x = tare_alloc(1, sizeof *x))) status = tare_fail_memory(error, sizeof *x, "ranks");
     if (!status) {
       x->ranks = ranks;

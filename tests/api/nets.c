@@ -214,6 +214,13 @@ static void ranks(tare_net *net, tare_source *source) {
   GIVES_0(tare_ranks_launched());
   REFUSES(tare_ranks_join(NULL, ERR));
   IGNORES(tare_ranks_leave(NULL));
+  int share;
+  const tare_ranks pair = {.count = 2};
+  REFUSES(tare_ranks_share(NULL, 16, &share, ERR));
+  REFUSES(tare_ranks_share(&pair, 16, NULL, ERR));
+  REFUSES(tare_ranks_share(&pair, 0, &share, ERR));
+  REFUSES(tare_ranks_share(&pair, 48, &share, ERR));
+  REFUSES(tare_ranks_share(&none, 16, &share, ERR));
   REFUSES(tare_net_set_ranks(NULL, NULL, ERR));
   REFUSES(tare_net_set_ranks(net, &empty, ERR));
   REFUSES(tare_net_set_ranks(net, &none, ERR));
