@@ -58,10 +58,10 @@ check 'no model is written' test ! -e lost
 train 4 lost --steps 400 --checkpoint state2 --resume
 check 'the checkpoint goes on with 4 ranks: the same file' cmp long lost
 
-# Ctrl-C: mpirun passes SIGTERM on to the ranks.
-OMPI_MCA_odls_base_sigkill_timeout=60 train 2 stopped --steps 100000 --checkpoint state3 --checkpoint-every 5 &
+# As Ctrl-C does, this has mpirun pass SIGTERM on to the ranks (a shell's background jobs ignore SIGINT).
+OMPI_MCA_odls_base_sigkill_timeout=5 train 2 stopped --steps 100000 --checkpoint state3 --checkpoint-every 5 &
 while [ ! -s state3 ]; do sleep 0.1; done
-pkill -INT -f -- '^mpirun.*--out stopped' # not the timeout around it
+pkill -TERM -f -- '^mpirun.*--out stopped' # not the timeout around it
 wait
 check 'a job that is stopped leaves a checkpoint' test -s state3
 check 'and says so once' test "$(grep -c 'goes on from' stopped.err)" -eq 1
