@@ -204,10 +204,9 @@ void tare_conv_write(const tare_item *item, tare_text *text) {
   if (!item->bias) tare_text_add(text, " nobias");
 }
 
-tare_conv_problem tare_conv_problem_of(const tare_net *net, const tare_item *item, int outputs, int groups) {
-  const int *shape = tare_net_shape(net);
-  tare_conv_problem p = {.groups = groups, .batch = tare_net_shard_capacity(net), .channels = shape[2], .outputs = outputs,
-                         .border = item->border};
+/* The item's convolution with `outputs` filters on `batch` images of rows x columns x channels. */
+static tare_conv_problem problem_on(const tare_item *item, const int shape[3], int batch, int outputs, int groups) {
+  tare_conv_problem p = {.groups = groups, .batch = batch, .channels = shape[2], .outputs = outputs, .border = item->border};
   for (int axis = 0; axis < 2; axis++) {
     p.size[axis] = shape[axis];
     p.kernel[axis] = item->kernel[axis];
@@ -216,6 +215,10 @@ tare_conv_problem tare_conv_problem_of(const tare_net *net, const tare_item *ite
     p.pad[axis] = item->border == TARE_BORDER_VALID ? 0 : item->pad >= 0 ? item->pad : (item->kernel[axis] - 1) * item->dilation / 2;
   }
   return p;
+}
+
+tare_conv_problem tare_conv_problem_of(const tare_net *net, const tare_item *item, int outputs, int groups) {
+  return problem_on(item, tare_net_shape(net), tare_net_shard_capacity(net), outputs, groups);
 }
 
 static tare_status check_fit(const tare_item *item, const tare_conv_problem *p, tare_error *error) {
@@ -299,14 +302,7 @@ tare_status tare_net_first_conv(const tare_net *net, tare_conv_problem *problem,
   if (!item || !problem) return tare_fail(error, TARE_E_ARGUMENT, "the first convolution needs a network and a place for it; one is NULL");
   if (item->kind->add != tare_conv_add)
     return tare_fail(error, TARE_E_UNSUPPORTED, "the network begins with %s, expected a convolution", item->kind->name);
-  *problem = (tare_conv_problem){.groups = item->groups, .batch = 1, .channels = net->options.channels, .outputs = item->outputs,
-                                 .border = item->border};
-  for (int axis = 0; axis < 2; axis++) {
-    problem->size[axis] = axis ? net->options.width : net->options.height;
-    problem->kernel[axis] = item->kernel[axis];
-    problem->stride[axis] = item->stride;
-    problem->dilation[axis] = item->dilation;
-    problem->pad[axis] = item->border == TARE_BORDER_VALID ? 0 : item->pad >= 0 ? item->pad : (item->kernel[axis] - 1) * item->dilation / 2;
-  }
+  const tare_net_options *o = &net->options;
+  *problem = problem_on(item, (const int[3]){o->height, o->width, o->channels}, 1, item->outputs, item->groups);
   return TARE_OK;
 }
