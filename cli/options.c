@@ -21,7 +21,7 @@ const cli_option cli_option_table[CLI_OPTIONS] = {
   [CLI_TAIL] = {"tail", 0, CLI_TEXT, "LINE", 0, 0, "the network after the constrained layer"},
   [CLI_TIMING] = {"timing", 0, CLI_NUMBER, "SECONDS", 0, 10000, "for measuring the time of a step, at the end, with nothing else running"},
   [CLI_NET] = {"net", 0, CLI_TEXT, "LINE", 0, 0,
-    "the network, layers joined by ';': conv OxK [/STRIDE] [RULE] [METHOD] [pad=...], bn, relu, maxpool K, avgpool K, gap, flatten, "
+    "the network, layers joined by ';': conv OxK [/STRIDE] [RULE] [METHOD] [pad=...], bn, relu, sort, maxpool K, avgpool K, gap, flatten, "
     "dense N, dropout P"},
   [CLI_OUT] = {"out", 'o', CLI_TEXT, "FILE", 0, 0, "the model file to write (safetensors)"},
   [CLI_EPOCHS] = {"epochs", 0, CLI_INTEGER, "N", 1, 1000000, "passes over the training part"},
