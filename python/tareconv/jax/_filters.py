@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import warnings
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +16,11 @@ from .._compose import Composer
 from .._layout import KERAS, TORCH, Layout
 from .._operations import NumPy
 from .._operations import jax as _jax_operations
+from .._solve import nearest
 from .._start import deviation, scale_of
 from ._conv import LAYOUTS, conv
 
 _ops, _numpy = _jax_operations(), NumPy()
-_NEARLY = 1e-5  # of the largest weight: float32 weights that were meant to obey
 _MOST_IMAGES = 256
 
 
@@ -123,11 +122,7 @@ def solve(filters: Filters, kernel) -> tuple[Filters, jax.Array]:
         raise ValueError(f"kernel: expected the shape {filters.shape}, found {kernel.shape}")
     basis = _made(filters)[0]
     w = filters._where.columns(_numpy, kernel, basis.constraint).T
-    t = basis.solve(w)
-    away, largest = np.abs(basis.compose(t) - w).max(), np.abs(w).max()
-    if away > _NEARLY * largest:
-        warnings.warn(f"tareconv: a kernel that breaks the rule '{filters.rule}' was taken to the nearest that obeys: a change of up to {away:.3g}, where "
-                      f"the largest weight is {largest:.3g}", stacklevel=2)
+    t = nearest(basis, w, "tareconv", 3)
     scale = scale_of(basis, t.T) if basis.absorbs else 1.0
     return dataclasses.replace(filters, scale=scale), jnp.asarray(t.T / scale, jnp.float32)
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,11 +18,11 @@ from .._engine.keras_conv import leaves_xla
 from .._layout import Layout
 from .._operations import Keras, NumPy
 from .._round import round_fp32
+from .._solve import nearest
 from .._start import deviation, measured_from_config, measured_to_config, scale_of
 from . import _input
 
 _OPS, _NUMPY = Keras(), NumPy()
-_NEARLY = 1e-5  # of a kernel's size: float32 weights that were meant to obey
 
 
 @dataclass(frozen=True)
@@ -173,12 +172,7 @@ class Obeying:
     def _solved(self, kernel):
         """The coefficients, (coefficients, units), of the weights nearest `kernel`, for an input of scale 1."""
         w = self._kind.layout.columns(_NUMPY, np.asarray(kernel, np.float64), self.constraint).T
-        t = self.basis.solve(w)
-        away = np.abs(self.basis.compose(t) - w).max(initial=0)
-        if away > _NEARLY * np.abs(w).max(initial=0):
-            warnings.warn(f"{self.name}: the kernel does not obey {self.rule!r}; the nearest one that does is taken, which changes weights by up to {away:.3g} "
-                          f"(the largest is {np.abs(w).max():.3g})", stacklevel=3)
-        return t.T
+        return nearest(self.basis, w, self.name, 4).T
 
     # The scale of the input
 

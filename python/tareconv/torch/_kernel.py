@@ -8,7 +8,6 @@ State dicts hold `weight` and `bias`, as the plain layer's; the scale goes along
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 import torch
@@ -18,13 +17,12 @@ from .. import Basis, Constraint, Covariance, residual
 from .._compose import Composer
 from .._engine.choice import check as check_engine
 from .._operations import Torch
+from .._solve import nearest
 from .._start import deviation, scale_of
 from ._exact import exact_of
 
 _ops = Torch()
 _MOST_IMAGES = 256
-_TOLD = 1e-5
-"""Projections that change weights by less than this part of the largest are rounding, and nothing to warn of."""
 
 
 def _composed_type(dtype: torch.dtype) -> torch.dtype:
@@ -187,8 +185,9 @@ class Constrained(nn.Module):
         """Coefficients of the nearest weights that obey, with a warning if those given do not. `scale`: as it was saved, or None: this layer's, or one that
         makes the coefficients as large as at the start."""
         w = self._to_units(weight.detach()).to("cpu", torch.float64).t().numpy()
-        t = self._basis.solve(w)
-        self._warn_if_projected(w, t)
+        if not np.isfinite(w).all():
+            raise ValueError(f"weight: expected finite values to solve for under '{self.rule}', found ones that are not")
+        t = nearest(self._basis, w, "tareconv", 4)
         if self._absorbs:
             if scale is None and not self.adapted:
                 scale = scale_of(self._basis, t)
@@ -209,15 +208,6 @@ class Constrained(nn.Module):
         units = self._to_units(weight.detach())
         if residual(units.t().cpu().numpy(), self.constraint) == 0:
             self._rest = units.to(self.coefficients.device) - self._composer.compose(_ops, self._constants, self.coefficients, self.scale)
-
-    def _warn_if_projected(self, w: np.ndarray, t: np.ndarray) -> None:
-        change = np.abs(self._basis.compose(t) - w).max()
-        largest = np.abs(w).max()
-        if change <= _TOLD * largest:
-            return
-        missed = float(residual(w.astype(np.float32), self.constraint))
-        warnings.warn(f"tareconv: weights that break the rule '{self.rule}' (A w - b is up to {missed:.3g}) were taken to the nearest that obey: a "
-                      f"change of up to {change:.3g}, where the largest weight is {largest:.3g}", stacklevel=4)
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):
         destination[prefix + "weight"] = self.weight if keep_vars else self.weight.detach()
