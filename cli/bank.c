@@ -40,19 +40,23 @@ static const json_t *entry_of(const cli_file *file, const char *tensor) {
   return NULL;
 }
 
+enum { MOST_DIVISOR = 1 << 24 }; /* as in certificates */
+
 static int is_power_of_two(double x) {
   int exponent;
   return x > 0 && isfinite(x) && frexp(x, &exponent) == 0.5;
 }
 
 /* The rule's text, NULL for a tensor under none. A matrix may be dense layer's: only in an npy file it is taken for a filter. */
-static int rule_of(const cli_args *args, const cli_file *file, const tare_tensor *tensor, const char **text, double *times) {
-  const json_t *entry = entry_of(file, tensor->name), *factor = json_object_get(entry, "times");
+static int rule_of(const cli_args *args, const cli_file *file, const tare_tensor *tensor, const char **text, cli_bank *out) {
+  const json_t *entry = entry_of(file, tensor->name), *factor = json_object_get(entry, "times"), *divisor = json_object_get(entry, "divisor");
   int alone = strcmp(tensor->name, "array") == 0 && tare_tensors_count(file->tensors) == 1;
-  *times = factor ? json_number_value(factor) : 1;
+  out->times = factor ? json_number_value(factor) : 1;
+  json_int_t over = divisor ? json_integer_value(divisor) : 1;
   *text = json_string_value(json_object_get(entry, "rule"));
-  if (!is_power_of_two(*times) || (entry && !*text))
+  if (!is_power_of_two(out->times) || over < 1 || over > MOST_DIVISOR || (entry && !*text))
     return cli_fail(TARE_E_DATA, "%s: what its 'rules' say of %s is no rule", file->path, tensor->name);
+  out->divisor = (int)over;
   if (args->value[CLI_CONSTRAINT].text) *text = tensor->dims > 2 || alone ? args->value[CLI_CONSTRAINT].text : NULL;
   return 0;
 }
@@ -61,9 +65,9 @@ int cli_file_bank(const cli_args *args, const cli_file *file, size_t index, int 
   const tare_tensor *tensor = tare_tensors_at(file->tensors, index);
   const char *text, *only = args->value[CLI_TENSOR].text;
   tare_error error;
-  *out = (cli_bank){.times = 1};
+  *out = (cli_bank){.times = 1, .divisor = 1};
   if (only && strcmp(only, tensor->name) != 0) return 0;
-  int code = rule_of(args, file, tensor, &text, &out->times);
+  int code = rule_of(args, file, tensor, &text, out);
   if (code || !text || (args->value[CLI_CONSTRAINT].text && !tare_filters_are(file->tensors, tensor))) return code;
   tare_status status = tare_filters_read(file->tensors, tensor, nearest, &out->filters, &error);
   if (status) return cli_fail(status, "%s: %s", file->path, error.message);

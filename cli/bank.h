@@ -17,11 +17,15 @@ typedef struct cli_file {
   struct json_t *rules; /* the file's own, NULL without */
 } cli_file;
 
-/* One convolution. The rule holds for the weights times `times`, a power of two (export scales first filters). */
+/*
+ * One convolution. The rule holds for the weights times `times`, a power of two (export scales first filters), over `divisor`, a whole number
+ * (1; round --allow-divisor leaves multiples of filters).
+ */
 typedef struct cli_bank {
   tare_filters filters;
   tare_constraint *rule;
   double times;
+  int divisor;
 } cli_bank;
 
 /* Reads the file and its "rules". 0 or the exit code; with neither rules nor --constraint it says so. */

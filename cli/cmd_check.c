@@ -32,15 +32,16 @@ static const struct { tare_dtype dtype; int digits, lowest; } precisions[] = { /
 /* The step between neighbouring numbers of the file's type at the largest weight of the unit: one ulp. Of integers the scale. */
 static double step_of(const cli_bank *bank, size_t first, size_t count) {
   const tare_filters *f = &bank->filters;
-  if (f->scale) return (double)f->scale[first / (f->taps / f->scales)] * bank->times;
+  if (f->scale) return (double)f->scale[first / (f->taps / f->scales)] * bank->times / bank->divisor;
   float peak = 0;
   for (size_t i = first; i < first + count; i++) peak = fmaxf(peak, fabsf(f->weights[i]));
   int exponent = 0, digits = 23, lowest = -149;
   for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++)
     if (precisions[i].dtype == f->tensor->dtype) digits = precisions[i].digits, lowest = precisions[i].lowest;
-  if (peak == 0) return ldexp(bank->times, lowest);
+  double factor = bank->times / bank->divisor;
+  if (peak == 0) return ldexp(factor, lowest);
   frexpf(peak, &exponent);
-  return ldexp(bank->times, exponent - 1 - digits < lowest ? lowest : exponent - 1 - digits);
+  return ldexp(factor, exponent - 1 - digits < lowest ? lowest : exponent - 1 - digits);
 }
 
 /* The exact residual of one filter: of its integers where it has them, so that no product is rounded. */
@@ -49,10 +50,10 @@ static tare_status residual_of(const cli_bank *bank, size_t filter, float *scale
   size_t units = f->taps / (size_t)tare_constraint_taps(bank->rule);
   if (f->integers) {
     for (size_t i = 0; i < f->scales; i++) scaled[i] = f->scale[filter * f->scales + i] * (float)bank->times;
-    return tare_round_residual(bank->rule, 1, f->integers + filter * f->taps, f->scales, scaled, 1, residual, error);
+    return tare_round_residual(bank->rule, 1, f->integers + filter * f->taps, f->scales, scaled, bank->divisor, residual, error);
   }
   for (size_t i = 0; i < f->taps; i++) scaled[i] = f->weights[filter * f->taps + i] * (float)bank->times;
-  return tare_constraint_residual(bank->rule, scaled, units, residual, error);
+  return tare_constraint_residual_over(bank->rule, scaled, units, bank->divisor, residual, error);
 }
 
 /* Kept if it is among the worst so far: sorted by insertion, few are kept. */
@@ -124,7 +125,7 @@ static void find_divisor(const cli_bank *bank, size_t filter, int *divisor) {
   const float *w = f->weights + filter * f->taps, one = 1;
   int32_t *integers = calloc(f->taps, sizeof *integers);
   *divisor = 0;
-  for (int d = 2; d <= MOST && !*divisor && integers && !f->integers && f->shape.channels == 1 && bank->times == 1; d++) {
+  for (int d = 2; d <= MOST && !*divisor && integers && !f->integers && f->shape.channels == 1 && bank->times == 1 && bank->divisor == 1; d++) {
     int close = 1;
     for (size_t i = 0; i < f->taps && close; i++) {
       double product = (double)w[i] * d, whole = nearbyint(product);

@@ -20,6 +20,9 @@ typedef struct output {
   tare_metadata *metadata;
   size_t metadata_count;
   json_t *rules, *report;
+  char *notes;           /* printed under the table */
+  size_t notes_size;
+  FILE *text;
   cli_table *table;
   size_t banks;
 } output;
@@ -70,8 +73,9 @@ static int add_certificate(output *o, const cli_bank *bank, const tare_rounding 
   tare_certificate_free(json);
   if (!key || !text) return no_memory();
   o->metadata[o->metadata_count++] = (tare_metadata){key, text};
-  json_array_append_new(o->rules, json_pack("{s:s, s:s, s:b}", "tensor", bank->filters.tensor->name, "rule", tare_constraint_text(bank->rule),
-                                            "exact", 1));
+  json_t *entry = json_pack("{s:s, s:s, s:b}", "tensor", bank->filters.tensor->name, "rule", tare_constraint_text(bank->rule), "exact", 1);
+  if (r->divisor != 1) json_object_set_new(entry, "divisor", json_integer(r->divisor));
+  json_array_append_new(o->rules, entry);
   return 0;
 }
 
@@ -84,19 +88,31 @@ static void describe(output *o, const cli_bank *bank, const tare_rounding *r) {
   cli_table_cell(o->table, unchanged ? "unchanged" : "%.4f", r->cost_mean);
   cli_table_cell(o->table, unchanged ? "" : "%.4f", r->cost_max);
   cli_table_cell(o->table, "%lld", (long long)r->sum_max);
-  json_array_append_new(o->report, json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:I}", "tensor", name, "rule", rule, "filters",
+  json_array_append_new(o->report, json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:I, s:i}", "tensor", name, "rule", rule, "filters",
                                              (json_int_t)r->filters, "unchanged", unchanged, "cost_mean", cli_json_number(r->cost_mean),
-                                             "cost_max", cli_json_number(r->cost_max), "sum_max", (json_int_t)r->sum_max));
+                                             "cost_max", cli_json_number(r->cost_max), "sum_max", (json_int_t)r->sum_max,
+                                             "divisor", r->divisor));
+}
+
+/* A network whose filters are multiplied is another network; a bank of filters is put to use by hand. */
+static int note_divisor(output *o, const char *tensor, int divisor) {
+  if (divisor == 1) return 0;
+  if (tare_tensors_metadata(o->file->tensors, "net"))
+    return cli_fail(TARE_E_ARGUMENT, "%s: only %d times its filters can be exact, and the network of %s would no longer be the same; round a file of filters", tensor,
+                    divisor, o->file->path);
+  fprintf(o->text, "%s: the weights are %d times the filters: divide the response by %d\n", tensor, divisor, divisor);
+  return 0;
 }
 
 static int round_bank(output *o, cli_bank *bank) {
   tare_filters *f = &bank->filters;
   tare_rounding *r;
   tare_error error;
-  for (size_t i = 0; i < f->filters * f->taps; i++) f->weights[i] *= (float)bank->times;
+  for (size_t i = 0; i < f->filters * f->taps; i++) f->weights[i] *= (float)(bank->times / bank->divisor);
   tare_status status = tare_round(bank->rule, &o->options, f->filters, f->weights, &r, &error);
   if (status) return cli_fail(status, "%s: %s", f->tensor->name, error.message);
-  int code = add_tensors(o, f, r);
+  int code = note_divisor(o, f->tensor->name, r->divisor);
+  if (!code) code = add_tensors(o, f, r);
   if (!code && tare_constraint_rows(bank->rule) > 0) code = add_certificate(o, bank, r);
   if (!code) describe(o, bank, r);
   o->banks++;
@@ -156,8 +172,12 @@ static int round_file(output *o) {
   for (size_t i = 0; i < tare_tensors_count(o->file->tensors) && !code; i++) code = round_tensor(o, i);
   if (!code && !o->banks) code = cli_fail(TARE_E_DATA, "%s: no convolution in it to round", o->file->path);
   if (!code) code = write_output(o);
+  fflush(o->text);
   if (code || cli_to_stdout(args)) cli_table_free(o->table);
-  else cli_table_print(o->table, stdout);
+  else {
+    cli_table_print(o->table, stdout);
+    fputs(o->notes, stdout);
+  }
   if (code) return json_decref(o->report), code;
   return cli_output_json(args, json_pack("{s:s, s:s, s:s, s:o}", "file", args->position[1], "format", args->value[CLI_FORMAT].text, "grade",
                                          args->value[CLI_GRADE].text, "tensors", o->report));
@@ -172,7 +192,8 @@ static int make_arrays(output *o) {
   o->rules = json_array();
   o->report = json_array();
   o->table = cli_table_create(headings, 6);
-  return o->tensors && o->owned && o->metadata ? 0 : no_memory();
+  o->text = open_memstream(&o->notes, &o->notes_size);
+  return o->tensors && o->owned && o->metadata && o->text ? 0 : no_memory();
 }
 
 int cmd_round(const cli_args *args) {
@@ -184,6 +205,7 @@ int cmd_round(const cli_args *args) {
   if (!code) code = cli_file_open(args, args->position[0], 1, &file);
   if (code) return code;
   o.options.grade = strcmp(args->value[CLI_GRADE].text, "grid") == 0 ? TARE_GRADE_GRID : TARE_GRADE_EXACT;
+  o.options.allow_divisor = args->value[CLI_DIVISOR].given;
   o.options.pixel_bits = (int)strtol(args->value[CLI_PIXELS].text, NULL, 10);
   code = make_arrays(&o);
   if (!code) code = round_file(&o);
@@ -191,6 +213,8 @@ int cmd_round(const cli_args *args) {
   free(o.owned);
   free(o.tensors);
   free(o.metadata);
+  if (o.text) fclose(o.text);
+  free(o.notes);
   json_decref(o.rules);
   cli_file_close(&file);
   return code;

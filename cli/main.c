@@ -47,8 +47,8 @@ static const cli_use check_uses[] = {
   {CLI_QUIET, NULL, NULL}, {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
 };
 static const cli_use round_uses[] = {
-  {CLI_FORMAT, "fp32", NULL}, {CLI_GRADE, "exact", NULL}, {CLI_PIXELS, "8", NULL}, {CLI_CONSTRAINT, NULL, "the rules in the file"},
-  {CLI_TENSOR, NULL, "all"}, {CLI_JSON, NULL, NULL}, {CLI_QUIET, NULL, NULL}, {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
+  {CLI_FORMAT, "fp32", NULL}, {CLI_GRADE, "exact", NULL}, {CLI_PIXELS, "8", NULL}, {CLI_DIVISOR, NULL, NULL},
+  {CLI_CONSTRAINT, NULL, "the rules in the file"}, {CLI_TENSOR, NULL, "all"}, {CLI_JSON, NULL, NULL}, {CLI_QUIET, NULL, NULL}, {CLI_HELP, NULL, NULL}, {CLI_END, NULL, NULL},
 };
 static const cli_use export_uses[] = {
   {CLI_FORMAT, NULL, "the weights as the model has them"}, {CLI_GRADE, "exact", NULL}, {CLI_PIXELS, "8", "8; 16: the file takes 0..65535"}, {CLI_FOLD, NULL, NULL},
@@ -89,7 +89,7 @@ const cli_verb cli_verbs[] = {
    "them as NAME_scale.",
    {"IN", "OUT"}, NULL, round_uses,
    {"tare round model.safetensors model-int8.safetensors --format int8", "tare round model.safetensors grid.safetensors --grade grid",
-    "tare round kernel.npy exact.npy --constraint 'order=1'"}, NULL, cmd_round},
+    "tare round kernel.npy thirds.safetensors --constraint 'derivative(2,0) accuracy=4' --allow-divisor"}, NULL, cmd_round},
   {"export", "Ship", "a model as an ONNX file",
    "Writes plain operators of opset 17 with the model's names. The file takes pixels as they are, 0..255: the factor 2^-8 that training had on them goes into the first "
    "filters. int8 and int4 weights stand behind a DequantizeLinear with one scale a filter and zero-point 0.",

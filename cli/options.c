@@ -63,6 +63,8 @@ const cli_option cli_option_table[CLI_OPTIONS] = {
   [CLI_GRADE] = {"grade", 0, CLI_CHOICE, "exact|grid", 0, 0,
     "exact: the rule holds over the rationals; grid: also integers times one power of two, so small that an fp32 sum over integer pixels is exact in any order"},
   [CLI_PIXELS] = {"pixels", 0, CLI_CHOICE, "8|16", 0, 0, "grade grid: bits of a pixel"},
+  [CLI_DIVISOR] = {"allow-divisor", 0, CLI_FLAG, NULL, 0, 0, "where no binary weights obey (sum=1/10), write the smallest multiple of the filters that does, "
+                   "and say by what to divide the response"},
   [CLI_FOLD] = {"fold", 0, CLI_FLAG, NULL, 0, 0, "put batch norm into the filters before they are rounded (only where the rule's right side is 0)"},
   [CLI_RESPONSES] = {"responses", 0, CLI_TEXT, "FILE", 0, 0, "write a contact sheet of the responses (PNG): the middle of the image, grey is 0, each filter's own scale"},
   [CLI_BANK] = {"bank", 0, CLI_TEXT, "FILE", 0, 0, "write a contact sheet of the filters (PNG): grey is 0, each filter's own scale"},

@@ -94,6 +94,9 @@ typedef struct tare_residual {
 /* Non-finite weights are TARE_E_ARGUMENT. */
 TARE_API tare_status tare_constraint_residual(const tare_constraint *constraint, const float *w, size_t units,
                                               tare_residual *residual, tare_error *error);
+/* The same of weights that are `divisor` (at least 1) times their filters, as tare_round leaves them with allow_divisor: A w / divisor - b. */
+TARE_API tare_status tare_constraint_residual_over(const tare_constraint *constraint, const float *w, size_t units, int divisor,
+                                                   tare_residual *residual, tare_error *error);
 
 #ifdef __cplusplus
 }

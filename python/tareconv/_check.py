@@ -77,20 +77,20 @@ def _report(kernel: Kernel, rule: str | None) -> dict:
 def of_kernel(kernel: Kernel, constraint: Constraint) -> Residual:
     """The residual of a file's numbers: of integers times scales the product is never rounded."""
     if kernel.scale is None:
-        return residual(kernel.values.reshape(-1, constraint.taps), constraint)
+        return residual(kernel.values.reshape(-1, constraint.taps), constraint, kernel.divisor)
     integers = np.ascontiguousarray(kernel.values, np.int32)
     scale = np.ascontiguousarray(kernel.scale, np.float32)
     out = ffi.new("tare_residual *")
-    call(lib.tare_round_residual, constraint._c, len(integers), _arrays.pointer(integers), 1, _arrays.pointer(scale), 1, out)
+    call(lib.tare_round_residual, constraint._c, len(integers), _arrays.pointer(integers), 1, _arrays.pointer(scale), kernel.divisor, out)
     return Residual(out, integers.size // constraint.taps)
 
 
 def _step(kernel: Kernel) -> float:
     """The file type's step at the largest weight."""
     if kernel.scale is not None:
-        return float(np.max(kernel.scale))
+        return float(np.max(kernel.scale)) / kernel.divisor
     largest = float(np.abs(np.asarray(kernel.values, np.float64)).max(initial=0)) or 1.0
-    return float(2.0 ** (np.floor(np.log2(largest)) - _STEP.get(kernel.kind, 23)))
+    return float(2.0 ** (np.floor(np.log2(largest)) - _STEP.get(kernel.kind, 23)) / kernel.divisor)
 
 
 def _line(report: dict) -> str:

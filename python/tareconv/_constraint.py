@@ -140,8 +140,8 @@ class Residual(Fraction):
         return self
 
 
-def residual(w, constraint: Constraint) -> Residual:
-    """The exact residual of weights whose last axes are the taps of units, in rationals.
+def residual(w, constraint: Constraint, divisor: int = 1) -> Residual:
+    """The exact residual of weights whose last axes are the taps of units, in rationals: A w / divisor - b (see `round` for divisors).
 
     Raises:
         ValueError: shapes that do not fit, weights that are not finite or that float32 does not hold (convert first: the residual is of the
@@ -152,5 +152,5 @@ def residual(w, constraint: Constraint) -> Residual:
     if not np.array_equal(single, array) and np.isfinite(array).all():
         raise ValueError("w: expected weights that float32 holds, found float64 ones; the residual is of stored weights, so convert or round first")
     out = ffi.new("tare_residual *")
-    call(lib.tare_constraint_residual, constraint._c, _arrays.pointer(single), count, out)
+    call(lib.tare_constraint_residual_over, constraint._c, _arrays.pointer(single), count, int(divisor), out)
     return Residual(out, count)

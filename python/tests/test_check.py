@@ -76,6 +76,16 @@ def test_safetensors_by_its_own_rules_and_by_yours(tmp_path, capsys):
     assert "there: a.weight, b.weight" in checked(capsys, path, "--tensor", "z")[2]
 
 
+def test_multiples_of_filters_obey_over_their_divisor(tmp_path, capsys):
+    path = tmp_path / "thirds.safetensors"
+    q = tareconv.round(np.full((2, 1, 5, 5), 0.01), tareconv.Constraint("sum=1/10", (5, 5)), "int8", allow_divisor=True)
+    entries = [{"tensor": "a.weight", "rule": "sum=1/10", "divisor": q.divisor}, {"tensor": "b.weight", "rule": "sum=1/10", "divisor": q.divisor}]
+    safetensors(path, {"a.weight": q.weights, "b.weight": q.integers.astype(np.int8), "b.weight_scale": q.scale[:, 0]}, {"rules": json.dumps(entries)})
+    status, reports, _ = checked(capsys, path)
+    assert q.divisor == 5 and status == 0 and [r["exact_units"] for r in reports] == [2, 2]
+    assert checked(capsys, path, "--constraint", "sum=1/2")[0] == 1
+
+
 def test_onnx_floats_integers_and_transposed(tmp_path, capsys):
     path, q = tmp_path / "model.onnx", weights(name="int8")
     for arguments in ((q.weights,), (q.integers.astype(np.int8), "Conv", q.scale[:, 0]), (np.ascontiguousarray(q.weights.swapaxes(0, 1)), "ConvTranspose")):

@@ -65,17 +65,17 @@ static void row_sum(const tare_row *row, const unit *u, fmpz_t sum) {
   fmpz_clear(term);
 }
 
-/* (sum 2^low - b) / den, not in lowest terms; 0 is returned without it if it is 0. */
-static int row_residual(const tare_row *row, const unit *u, fmpq_t residual) {
+/* (sum 2^low - divisor b) / (den divisor), not in lowest terms; 0 is returned without it if it is 0. */
+static int row_residual(const tare_row *row, const unit *u, int divisor, fmpq_t residual) {
   fmpz *num = fmpq_numref(residual), *den = fmpq_denref(residual);
   row_sum(row, u, num);
   if (fmpz_is_zero(num) && fmpz_is_zero(row->b)) return 0;
-  fmpz_set(den, row->b);
+  fmpz_mul_si(den, row->b, divisor);
   if (u->low >= 0) fmpz_mul_2exp(num, num, (ulong)u->low);
   else fmpz_mul_2exp(den, den, (ulong)-u->low);
   fmpz_sub(num, num, den);
   if (fmpz_is_zero(num)) return 0;
-  fmpz_set(den, row->den);
+  fmpz_mul_si(den, row->den, divisor);
   if (u->low < 0) fmpz_mul_2exp(den, den, (ulong)-u->low);
   return 1;
 }
@@ -88,10 +88,10 @@ struct worst {
 };
 
 /* Rows of one unit; returns 1 if all hold exactly. */
-static int check_unit(const tare_constraint *c, const unit *u, size_t index, fmpq_t value, fmpq_t size, struct worst *worst) {
+static int check_unit(const tare_constraint *c, const unit *u, int divisor, size_t index, fmpq_t value, fmpq_t size, struct worst *worst) {
   int exact = 1;
   for (int i = 0; i < c->rows.count; i++) {
-    if (!row_residual(&c->rows.row[i], u, value)) continue;
+    if (!row_residual(&c->rows.row[i], u, divisor, value)) continue;
     exact = 0;
     fmpq_abs(size, value);
     if (fmpq_cmp(size, worst->size) <= 0) continue;
@@ -119,8 +119,14 @@ static void fill(const struct worst *worst, tare_residual *out) {
 }
 
 tare_status tare_constraint_residual(const tare_constraint *c, const float *w, size_t units, tare_residual *residual, tare_error *error) {
+  return tare_constraint_residual_over(c, w, units, 1, residual, error);
+}
+
+tare_status tare_constraint_residual_over(const tare_constraint *c, const float *w, size_t units, int divisor, tare_residual *residual,
+                                          tare_error *error) {
   if (!c || !w || !residual)
     return tare_fail(error, TARE_E_ARGUMENT, "residual: a constraint, weights and a place for the result are needed; one is NULL");
+  if (divisor < 1) return tare_fail(error, TARE_E_ARGUMENT, "residual: expected a divisor of at least 1, found %d", divisor);
   tare_status status = check_finite(w, c->taps, units, error);
   if (status) return status;
   size_t n = (size_t)c->taps;
@@ -136,7 +142,7 @@ tare_status tare_constraint_residual(const tare_constraint *c, const float *w, s
   tare_residual result = {0};
   for (size_t i = 0; i < units && !status; i++) {
     decode(w + i * n, c->taps, &u);
-    result.exact_units += (size_t)check_unit(c, &u, i, value, size, &worst);
+    result.exact_units += (size_t)check_unit(c, &u, divisor, i, value, size, &worst);
   }
   if (!status) {
     fill(&worst, &result);

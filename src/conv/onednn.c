@@ -22,7 +22,7 @@ static const speed speeds[] = {
   /* a step: an element of the matrix of patches */
   {"gemm", {{5000, 1.3, 0, 0, 1, 4, 1}, {35000, 1.1, 0, 0, 0.6, 0.7, 1}, {5000, 0.65, 0, 0, 2.7, 5.8, 1}}},
   {"jit_1x1", {{5100, 0.52, 0, 0.6, 0, 1.2, 1}, {4500, 0.53, 0.8, 1.5, 0, 0, 1}, {4900, 0.51, 0, 1.2, 0, 0.8, 1}}},
-  {"jit_dw", {{5600, 0.66, 0, 1.7, 2, 1.1, 1}, {7500, 0.73, 0, 1.2, 0, 0, 1}, {5500, 0.58, 0, 2.7, 0, 1, 1}}},
+  {"jit_dw", {{5600, 0.66, 0, 1.7, 2, 1.1, 1}, {8300, 0.51, 0, 1.45, 0, 0, 1}, {5500, 0.58, 0, 2.7, 0, 1, 1}}},
   {"jit", {{5500, 0.55, 1.25, 0.5, 0, 0.7, 1}, {7500, 0.54, 0, 3.5, 0, 0.8, 1}, {4200, 0.545, 0, 4.3, 0, 0.8, 12}}},
   {"brgconv_1x1", {{5400, 0.495, 0, 1.8, 0, 1.8, 1}, {4500, 0.53, 0.8, 1.5, 0, 0, 1}, {4900, 0.51, 0, 1.2, 0, 0.8, 1}}},
   {"brgconv", {{8800, 0.507, 0, 3.3, 3.2, 0.83, 1}, {7500, 0.54, 0, 3.5, 0, 0.8, 1}, {4200, 0.545, 0, 4.3, 0, 0.8, 12}}},
@@ -34,7 +34,7 @@ static const rate lonely = {4000, 0.46, 0, 2.9, 1.2, 0.24, 12};
 static const double far_weight = 0.5; /* more, if all weights are larger than the L2 cache */
 enum { L2_FLOATS = 1 << 18, SIDE_BY_SIDE = 4 }; /* vectors of channels that depthwise kernels do side by side */
 /* Depthwise backward data, pixels near the border, whose taps wait for each other: each tap of a vector, of a block, each pixel of a filter row. */
-static const double edge_vector = 0.2, edge_block = 2.1, edge_pixel = 2;
+static const double edge_vector = 0.6, edge_block = 2.35, edge_pixel = 1.7;
 
 static int lanes_of(const char *name) {
   int lanes = tare_onednn_lanes();

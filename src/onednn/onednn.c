@@ -52,8 +52,9 @@ static int describe(const tare_conv_problem *p, int blocked, struct shape *s, la
          layout_make(&plain[TARE_ONEDNN_WEIGHTS], dims, weights, g > 1 ? dnnl_goihw : dnnl_oihw);
 }
 
+/* oneDNN's implementations stand in its order of preference; make_desc takes the one after the first `skip`, dnnl_unimplemented behind the last. */
 #if DNNL_VERSION_MAJOR >= 3
-static dnnl_status_t make_desc(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const struct shape *s, tare_pass pass,
+static dnnl_status_t make_first(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const struct shape *s, tare_pass pass,
                                const_dnnl_primitive_desc_t hint, const_dnnl_primitive_attr_t attr) {
   view image = s->md[TARE_ONEDNN_X], weights = s->md[TARE_ONEDNN_WEIGHTS], bias = s->md[TARE_ONEDNN_BIAS], output = s->md[TARE_ONEDNN_Y];
   if (pass == TARE_FORWARD)
@@ -65,11 +66,21 @@ static dnnl_status_t make_desc(dnnl_primitive_desc_t *out, dnnl_engine_t engine,
   return dnnl_convolution_backward_weights_primitive_desc_create(out, engine, dnnl_convolution_direct, image, weights, NULL, output,
                                                                  s->strides, s->dilates, s->pads, s->pads, hint, attr);
 }
+
+static dnnl_status_t make_desc(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const struct shape *s, tare_pass pass,
+                               const_dnnl_primitive_desc_t hint, const_dnnl_primitive_attr_t attr, int skip) {
+  dnnl_status_t status = make_first(out, engine, s, pass, hint, attr);
+  if (status != dnnl_success || !skip) return status;
+  while (skip-- && status == dnnl_success) status = dnnl_primitive_desc_next_impl(*out);
+  if (status != dnnl_success) dnnl_primitive_desc_destroy(*out);
+  return status == dnnl_success ? status : dnnl_unimplemented;
+}
 #else
 static dnnl_status_t make_desc(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const struct shape *s, tare_pass pass,
-                               const_dnnl_primitive_desc_t hint, const_dnnl_primitive_attr_t attr) {
+                               const_dnnl_primitive_desc_t hint, const_dnnl_primitive_attr_t attr, int skip) {
   view image = &s->md[TARE_ONEDNN_X], weights = &s->md[TARE_ONEDNN_WEIGHTS], bias = &s->md[TARE_ONEDNN_BIAS], output = &s->md[TARE_ONEDNN_Y];
   dnnl_convolution_desc_t op;
+  dnnl_primitive_desc_iterator_t at;
   dnnl_status_t status;
   if (pass == TARE_FORWARD)
     status = dnnl_dilated_convolution_forward_desc_init(&op, dnnl_forward_training, dnnl_convolution_direct, image, weights, bias, output,
@@ -80,7 +91,12 @@ static dnnl_status_t make_desc(dnnl_primitive_desc_t *out, dnnl_engine_t engine,
   else
     status = dnnl_dilated_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct, image, weights, NULL, output, s->strides,
                                                                  s->dilates, s->pads, s->pads);
-  return status != dnnl_success ? status : dnnl_primitive_desc_create(out, &op, attr, engine, hint);
+  if (status == dnnl_success) status = dnnl_primitive_desc_iterator_create(&at, &op, attr, engine, hint);
+  if (status != dnnl_success) return status;
+  while (skip-- && status == dnnl_success) status = dnnl_primitive_desc_iterator_next(at);
+  *out = status == dnnl_success ? dnnl_primitive_desc_iterator_fetch(at) : NULL;
+  dnnl_primitive_desc_iterator_destroy(at);
+  return *out ? dnnl_success : status == dnnl_success ? dnnl_out_of_memory : dnnl_unimplemented;
 }
 #endif
 
@@ -109,6 +125,20 @@ static int argument_of(tare_pass pass, tare_onednn_tensor which) {
 
 view tare_onednn_layout(const tare_onednn_conv *c, tare_onednn_tensor which) { return tensor(c, argument_of(c->pass, which)); }
 
+static const char *name_of(dnnl_primitive_desc_t desc) {
+  const char *name;
+  return dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name) == dnnl_success ? name : "";
+}
+
+/* For nhwc images oneDNN prefers small matrix products (brdgmm) to its depthwise kernels (jit_dw), which are faster (doc/conv.md). */
+static void prefer_depthwise(tare_onednn_conv *c, const struct shape *s, const_dnnl_primitive_desc_t hint, const_dnnl_primitive_attr_t attr) {
+  dnnl_primitive_desc_t next;
+  if (!strstr(name_of(c->desc), "brdgmm") || make_desc(&next, c->engine, s, c->pass, hint, attr, 1) != dnnl_success) return;
+  dnnl_primitive_desc_t better = strstr(name_of(next), "jit_dw") ? next : c->desc;
+  dnnl_primitive_desc_destroy(better == next ? c->desc : next);
+  c->desc = better;
+}
+
 /* Chooses oneDNN's implementation; cheap, for the code is generated with the primitive. */
 static dnnl_status_t make_descriptor(tare_onednn_conv *c, const struct shape *s) {
   dnnl_primitive_attr_t attr;
@@ -117,11 +147,12 @@ static dnnl_status_t make_descriptor(tare_onednn_conv *c, const struct shape *s)
   if (status != dnnl_success) return status;
   dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
   dnnl_primitive_attr_set_fpmath_mode(attr, dnnl_fpmath_mode_strict); /* whatever ONEDNN_DEFAULT_FPMATH_MODE says */
-  if (c->pass != TARE_FORWARD) status = make_desc(&hint, c->engine, s, TARE_FORWARD, NULL, attr);
-  if (status == dnnl_success) status = make_desc(&c->desc, c->engine, s, c->pass, hint, attr);
+  if (c->pass != TARE_FORWARD) status = make_desc(&hint, c->engine, s, TARE_FORWARD, NULL, attr, 0);
+  if (status == dnnl_success) status = make_desc(&c->desc, c->engine, s, c->pass, hint, attr, 0);
+  if (status == dnnl_success) prefer_depthwise(c, s, hint, attr);
   if (hint) dnnl_primitive_desc_destroy(hint);
   dnnl_primitive_attr_destroy(attr);
-  if (status == dnnl_success) status = dnnl_primitive_desc_query(c->desc, dnnl_query_impl_info_str, 0, &c->name);
+  if (status == dnnl_success) c->name = name_of(c->desc);
   return status;
 }
 

@@ -32,6 +32,10 @@ static void constraints(tare_constraint *rule) {
   REFUSES(tare_constraint_residual(rule, NULL, 1, &residual, ERR));
   REFUSES(tare_constraint_residual(rule, weights, 1, NULL, ERR));
   REFUSES(tare_constraint_residual(rule, (const float[9]){[3] = NAN}, 1, &residual, ERR));
+  REFUSES(tare_constraint_residual_over(NULL, weights, 1, 3, &residual, ERR));
+  REFUSES(tare_constraint_residual_over(rule, NULL, 1, 3, &residual, ERR));
+  REFUSES(tare_constraint_residual_over(rule, weights, 1, 3, NULL, ERR));
+  REFUSES(tare_constraint_residual_over(rule, weights, 1, 0, &residual, ERR));
   IGNORES(tare_constraint_free(NULL));
 }
 

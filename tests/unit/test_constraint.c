@@ -208,6 +208,21 @@ static void text_is_canonical(void **state) {
   }
 }
 
+/* sum = 1/10 has no binary weights, five times them has: (1/4, 1/4) over 5. */
+static void holds_over_a_divisor(void **state) {
+  (void)state;
+  tare_constraint *c = make("sum=1/10", shape_of(2, 0, 0, 1));
+  tare_residual residual;
+  const float w[] = {0.25f, 0.25f, 0.5f, 0.25f};
+  assert_int_equal(tare_constraint_residual_over(c, w, 2, 5, &residual, NULL), TARE_OK);
+  assert_int_equal(residual.exact_units, 1);
+  assert_int_equal(residual.worst_unit, 1);
+  assert_string_equal(residual.fraction, "1/20");
+  assert_int_equal(tare_constraint_residual(c, w, 1, &residual, NULL), TARE_OK);
+  assert_string_equal(residual.fraction, "2/5");
+  tare_constraint_free(c);
+}
+
 /* 0.1 + 0.2 = 0.3 holds for decimals, not for doubles. */
 static void rows_from_a_file_are_exact(void **state) {
   (void)state;
@@ -480,6 +495,7 @@ int main(void) {
     cmocka_unit_test(residual_is_exact),
     cmocka_unit_test(residual_of_special_weights),
     cmocka_unit_test(doubles_are_nearest),
+    cmocka_unit_test(holds_over_a_divisor),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

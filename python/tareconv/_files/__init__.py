@@ -22,6 +22,7 @@ class Kernel:
         values: (filters, channels of a group, *size): floats, or the integers of a quantised file.
         scale: of integers, one a filter; None for floats.
         rule: what the file says the kernel obeys, or None.
+        divisor: the weights over it obey (`round` with `allow_divisor` leaves multiples of filters).
         kind: the type of number the file stores.
     """
 
@@ -30,6 +31,7 @@ class Kernel:
     scale: np.ndarray | None = None
     rule: str | None = None
     kind: str = field(default="")
+    divisor: int = 1
 
     def __post_init__(self):
         self.kind = self.kind or str(self.values.dtype)

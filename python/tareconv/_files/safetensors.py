@@ -40,4 +40,4 @@ def _kernel(name: str, value: np.ndarray, kind: str, tensors, entry) -> Kernel:
         value, scale = (value, scale * np.float32(entry["times"])) if scale is not None else (value * np.float32(entry["times"]), None)
     if scale is not None:
         scale = np.broadcast_to(scale.reshape(scale.shape[0] if scale.ndim else 1, -1)[:, 0], value.shape[:1])
-    return Kernel(name, value, scale, rule, kind)
+    return Kernel(name, value, scale, rule, kind, int(entry.get("divisor", 1)) if entry else 1)

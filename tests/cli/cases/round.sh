@@ -9,6 +9,8 @@ tare check again.safetensors
 tare round again.safetensors twice.safetensors --format int8 --grade grid
 tare round in.safetensors wide.safetensors --format int4 --constraint order=4
 tare round in.safetensors tenth.safetensors --constraint sum=1/10
+tare round in.safetensors tenth.safetensors --constraint sum=1/10 --allow-divisor | sed -E 's/[0-9]+\.[0-9]{4}/N/g; s/ [0-9]+$/ N/'
+tare check tenth.safetensors
 tare round in.safetensors missing/x.safetensors
 tare round in.safetensors x.onnx
 tare round in.safetensors x.npy --format bf16
@@ -16,6 +18,7 @@ printf '\223NUMPY\1\0\106\0%-69s\n' "{'descr': '<f4', 'fortran_order': False, 's
 printf '\0\0\200\277\0\0\200\77' >>plain.npy
 tare round plain.npy same.npy --constraint sum=0
 tare train leaves --images 4 --steps 2 --net 'conv 4x5 sum=0; bn; relu; gap; dense 6' --out m.safetensors -q >/dev/null
+tare round m.safetensors x.safetensors --constraint sum=1/10 --allow-divisor --tensor conv1.weight
 tare export m.safetensors m.onnx
 tare check m.onnx
 tare export m.safetensors int8.onnx --format int8 --grade grid --fold
