@@ -25,6 +25,8 @@ tare_direct_form tare_direct_form_of(const tare_conv_problem *problem, tare_pass
 size_t tare_direct_row(const tare_direct_form *form);
 /* Elements of the prepared weights or the partial gradient. */
 size_t tare_direct_weights_size(const tare_direct_form *form);
+/* 1 if folding goes along the channels, for the outputs are too few. */
+int tare_direct_folds_channels(const tare_direct_form *form);
 /* Plain weights to the kernels' form; and a gradient in that form to the plain one. */
 void tare_direct_fold(const tare_direct_form *form, const float *weights, float *folded);
 void tare_direct_unfold(const tare_direct_form *form, const float *folded, float *weights);

@@ -17,8 +17,11 @@ static const double operation[2][4] = {{0.57, 0.51, 0.86, 0.51}, {0.65, 0.51, 1,
 static const double call = 1250, copied = 2.7, copied_dy = 3.9, stored = 2.7, block_row = 1.7;
 /* Backward weights: each block of sums for each row of outputs, each sum of a chain. A pixel whose last vector of channels is not full. */
 static const double gradient_block = 15, chain_sum = 7.8, tail = 6.6;
-/* Folding: each place of a weight in the kernels' form, each run of up to 16 places side by side; unfolding takes more. */
-static const double place = 1, run = 3, unfolding = 1.5;
+/*
+ * Folding: each place of a weight in the kernels' form, each run of up to 16 of them; unfolding takes more, and so do places that lie a vector apart and
+ * those beyond the L3 cache.
+ */
+static const double place = 1, run = 3, unfolding = 1.5, apart = 1, far_place = 1.7;
 
 typedef struct work { double operations, blocks; } work; /* of a tap and filter row; of a filter row, or of a whole filter */
 
@@ -66,7 +69,10 @@ static double rows_inside(const tare_direct_form *f) {
 /* Folding the weights, or unfolding their gradient. */
 static double fold_cycles(const tare_conv_problem *p, const tare_direct_form *f, int gradient) {
   double places = (double)tare_conv_weights_size(p) * f->lines * f->pixels;
-  return places * (place + run / smaller(f->outputs, 16)) * (gradient ? unfolding : 1);
+  int of_channels = tare_direct_folds_channels(f);
+  double cycles = place + run / smaller(of_channels ? f->channels : f->outputs, 16) + (of_channels ? apart : 0);
+  double bytes = sizeof(float) * (places + (double)tare_conv_weights_size(p));
+  return places * cycles * (gradient ? unfolding : 1) * (1 + far_place * tare_conv_beyond(bytes));
 }
 
 double tare_direct_cycles(const tare_conv_problem *p, const tare_direct_form *f, tare_pass pass, int lanes, int chain, int copies_dy) {

@@ -88,19 +88,22 @@ static size_t at(const tare_direct_form *f, int in, int out, int row, int column
   return (((size_t)block * (size_t)f->rows + (size_t)row) * (size_t)f->shape.taps + (size_t)tap) * (size_t)f->width + (size_t)lane;
 }
 
-enum { RUN = 16 }; /* outputs that are folded together: side by side in a line of the cache */
+enum { RUN = 16 }; /* weights that are folded together */
 
-/* Elements to the next column of a filter and the next output (plain), to the next column, and to the group's next line and pixel (folded). */
-typedef struct strides { ptrdiff_t output, column, line, pixel; } strides;
+/*
+ * A run of weights goes to neighbouring places or lines of the cache: outputs lie side by side, and where they are few, channels lie a vector apart.
+ * Elements from one weight of a run to the next, to the next run (plain), to the next column of a filter, the group's next line and pixel (folded).
+ */
+typedef struct strides { ptrdiff_t plain, folded, next, column, line, pixel; } strides;
 
 static ptrdiff_t place_of(const tare_direct_form *f, const strides *s, int pixel) { return pixel / f->pixels * s->line + pixel % f->pixels * s->pixel; }
 
-/* A filter row of `n` outputs to its places, one for each pixel of the group. */
+/* A filter row of `n` outputs or channels to its places, one for each pixel of the group. */
 static void fold_row(const tare_direct_form *f, const strides *s, int n, const float *weights, float *folded) {
   for (int pixel = 0; pixel < f->lines * f->pixels; pixel++) {
     float *to = folded + place_of(f, s, pixel);
     for (int j = 0; j < f->kernel[1]; j++)
-      for (int k = 0; k < n; k++) to[j * s->column + k] = weights[k * s->output + j];
+      for (int k = 0; k < n; k++) to[j * s->column + k * s->folded] = weights[k * s->plain + j];
   }
 }
 
@@ -110,24 +113,35 @@ static void unfold_row(const tare_direct_form *f, const strides *s, int n, float
     float sums[RUN] = {0};
     for (int pixel = 0; pixel < f->lines * f->pixels; pixel++) {
       const float *from = folded + place_of(f, s, pixel) + j * s->column;
-      for (int k = 0; k < n; k++) sums[k] += from[k];
+      for (int k = 0; k < n; k++) sums[k] += from[k * s->folded];
     }
-    for (int k = 0; k < n; k++) weights[k * s->output + j] = sums[k];
+    for (int k = 0; k < n; k++) weights[k * s->plain + j] = sums[k];
   }
 }
 
+int tare_direct_folds_channels(const tare_direct_form *f) {
+  return f->shape.kind == TARE_DIRECT_DENSE && f->outputs < RUN / 2 && f->channels > f->outputs;
+}
+
+static strides strides_of(const tare_direct_form *f, int ins, int of_channels) {
+  int dense = f->shape.kind == TARE_DIRECT_DENSE, crossed = dense && f->flipped;
+  ptrdiff_t taps = (ptrdiff_t)f->kernel[0] * f->kernel[1], output = crossed ? taps : ins * taps, channel = crossed ? f->outputs * taps : taps;
+  ptrdiff_t column = (ptrdiff_t)ins * f->width;
+  return (strides){.plain = of_channels ? channel : output, .folded = of_channels ? f->width : 1, .next = of_channels ? output : channel,
+                   .column = f->flipped ? -column : column, .line = f->shape.taps * (ptrdiff_t)f->width + f->pixels * f->outputs,
+                   .pixel = (dense ? column : 0) + f->outputs};
+}
+
 static void visit(const tare_direct_form *f, int fold, float *weights, float *folded) {
-  int dense = f->shape.kind == TARE_DIRECT_DENSE, crossed = dense && f->flipped, kh = f->kernel[0], kw = f->kernel[1];
-  int ins = dense ? f->channels : 1, most = f->blocks && f->width < RUN ? f->width : RUN;
-  ptrdiff_t taps = (ptrdiff_t)kh * kw, per_in = crossed ? f->outputs * taps : taps, column = (ptrdiff_t)ins * f->width;
-  const strides s = {.output = crossed ? taps : ins * taps, .column = f->flipped ? -column : column,
-                     .line = f->shape.taps * (ptrdiff_t)f->width + f->pixels * f->outputs, .pixel = (dense ? column : 0) + f->outputs};
-  for (int in = 0; in < ins; in++)
+  int ins = f->shape.kind == TARE_DIRECT_DENSE ? f->channels : 1, of_channels = tare_direct_folds_channels(f), kh = f->kernel[0], kw = f->kernel[1];
+  int all = of_channels ? ins : f->outputs, rest = of_channels ? f->outputs : ins, most = f->blocks && f->width < RUN ? f->width : RUN;
+  const strides s = strides_of(f, ins, of_channels);
+  for (int other = 0; other < rest; other++)
     for (int i = 0; i < kh; i++)
-      for (int out = 0, n; out < f->outputs; out += n) {
-        float *plain = weights + in * per_in + out * s.output + i * kw;
-        float *place = folded + at(f, in, out, f->flipped ? kh - 1 - i : i, f->flipped ? kw - 1 : 0);
-        n = f->outputs - out < most ? f->outputs - out : most;
+      for (int first = 0, n; first < all; first += n) {
+        float *plain = weights + other * s.next + first * s.plain + i * kw;
+        float *place = folded + at(f, of_channels ? first : other, of_channels ? other : first, f->flipped ? kh - 1 - i : i, f->flipped ? kw - 1 : 0);
+        n = all - first < most ? all - first : most;
         if (fold) fold_row(f, &s, n, plain, place);
         else unfold_row(f, &s, n, plain, place);
       }
