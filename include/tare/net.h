@@ -72,7 +72,10 @@ TARE_API void tare_net_output_shape(const tare_net *net, int shape[3]);
  */
 TARE_API tare_status tare_net_start(tare_net *net, const void *images, size_t count, tare_error *error);
 
-/* What the start found that a user should know (input without detail, frequencies at the ridge of a measured basis), a line each; "" if nothing. The net's. */
+/*
+ * What the start found that a user should know (input without detail, frequencies at the ridge of a measured basis; in a training, images whose
+ * values are not finite), a line each; "" if nothing. With several ranks, rank 0's has them. The net's.
+ */
 TARE_API const char *tare_net_notes(const tare_net *net);
 
 /*

@@ -165,6 +165,10 @@ void tare_net_free(tare_net *net) {
   tare_free(net);
 }
 
+void tare_net_add_note(tare_net *net, const char *note) {
+  if (*note) tare_text_add(&net->notes, "%s%s", net->notes.length ? "\n" : "", note);
+}
+
 const char *tare_net_line(const tare_net *net) { return net ? net->line : NULL; }
 const char *tare_net_notes(const tare_net *net) { return net && net->notes.data && !net->notes.failed ? net->notes.data : ""; }
 const tare_net_options *tare_net_get_options(const tare_net *net) { return net ? &net->options : NULL; }

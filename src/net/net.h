@@ -147,6 +147,7 @@ struct tare_net {
 };
 
 /* net.c, chain.c */
+void tare_net_add_note(tare_net *net, const char *note); /* a line of tare_net_notes, until the next start; "" adds none */
 tare_status tare_net_make(const char *line, const tare_net_options *options, int input_gradient, tare_net **out, tare_error *error);
 /* Appends a layer of output h x w x c whose `self` is `self_size` zeroed bytes; NULL with error filled when out of memory. */
 tare_layer *tare_net_add(tare_net *net, const tare_item *item, const tare_layer_ops *ops, int h, int w, int c, size_t self_size,

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "net/net.h"
 #include "train/together.h"
 
 enum { START_IMAGES = 256, MOST_LOOKED_AT = 16 * START_IMAGES, SETTLING = 50 };
@@ -85,22 +86,22 @@ static int all_finite(size_t n, const float *values) {
 
 /*
  * The first START_IMAGES images whose values are finite, however they are cut into batches (and these into ranks' shares); fewer where there
- * are not so many.
+ * are not so many. *seen: how many were looked at.
  */
-static tare_status collect(const tare_trainer *t, size_t pixels, float *images, size_t *have, tare_error *error) {
-  size_t most = (size_t)tare_net_get_options(t->net)->batch * (size_t)tare_together_count(t), seen = 0;
-  *have = 0;
+static tare_status collect(const tare_trainer *t, size_t pixels, float *images, size_t *have, size_t *seen, tare_error *error) {
+  size_t most = (size_t)tare_net_get_options(t->net)->batch * (size_t)tare_together_count(t);
+  *have = *seen = 0;
   float *whole = tare_alloc(most * pixels, sizeof *whole);
   tare_status status = whole ? TARE_OK : tare_fail_memory(error, most * pixels * sizeof *whole, "a batch");
-  for (uint64_t index = 0; *have < START_IMAGES && seen < MOST_LOOKED_AT && !status; index++) {
+  for (uint64_t index = 0; *have < START_IMAGES && *seen < MOST_LOOKED_AT && !status; index++) {
     tare_batch batch;
     status = fetch(t, index, &batch, error);
     if (!status) status = tare_together_images(t, &batch, pixels, whole, error);
     if (status) break;
-    for (size_t i = 0; i < (size_t)batch.count * (size_t)tare_together_count(t) && *have < START_IMAGES; i++, seen++)
+    for (size_t i = 0; i < (size_t)batch.count * (size_t)tare_together_count(t) && *have < START_IMAGES; i++, (*seen)++)
       if (all_finite(pixels, whole + i * pixels)) memcpy(images + (*have)++ * pixels, whole + i * pixels, pixels * sizeof *images);
   }
-  if (!status && *have == 0) status = tare_fail(error, TARE_E_DATA, "each of the first %zu images has values that are not finite numbers", seen);
+  if (!status && *have == 0) status = tare_fail(error, TARE_E_DATA, "each of the first %zu images has values that are not finite numbers", *seen);
   tare_free(whole);
   return status;
 }
@@ -121,8 +122,15 @@ static tare_status start_whole(tare_trainer *t, const float *images, size_t coun
   if (!status) status = tare_net_set_scales(t->net, scales, all, error);
   memcpy(tare_net_parameters(t->net), tare_net_parameters(net), tare_net_parameter_count(net) * sizeof(float));
   memcpy(tare_net_state(t->net), tare_net_state(net), tare_net_state_count(net) * sizeof(float));
+  tare_net_add_note(t->net, tare_net_notes(net));
   tare_net_free(net);
   return status;
+}
+
+static void note_passed(tare_trainer *t, size_t passed, size_t seen) {
+  char note[120];
+  snprintf(note, sizeof note, "%zu of the first %zu images hold values that are not finite numbers: the start passes over them", passed, seen);
+  if (passed) tare_net_add_note(t->net, note);
 }
 
 static tare_status start(tare_trainer *t, tare_error *error) {
@@ -133,12 +141,13 @@ static tare_status start(tare_trainer *t, tare_error *error) {
   if (!images) return tare_fail_memory(error, START_IMAGES * pixels * sizeof *images, "the first images");
   tare_error why;
   int found = 1;
-  size_t have = 0;
-  tare_status status = collect(t, pixels, images, &have, error);
+  size_t have = 0, seen = 0;
+  tare_status status = collect(t, pixels, images, &have, &seen, error);
   if (!status) {
     if (tare_together_leads(t)) status = start_whole(t, images, have, &why);
     status = tare_together_share(t, status, &why, &found, error);
   }
+  if (!status && tare_together_leads(t)) note_passed(t, seen - have, seen);
   tare_free(images);
   t->started = status == TARE_OK;
   return status;

@@ -45,6 +45,23 @@ train 2 own --steps 12 --own-statistics
 check "each rank's own statistics train too" test -s own
 check 'to other weights' test "$(cmp alone own 2>&1 | wc -l)" -gt 0
 
+# Images of one grey each, in MNIST's form: 80 of them, a grey for each, labels 0 to 7.
+mkdir grey
+for part in train:0:64 t10k:64:80; do
+  name=grey/${part%%:*} end=${part##*:} i=${part#*:}
+  i=${i%:*}
+  size=$(printf '\\%o' $((end - i)))
+  printf "\\0\\0\\010\\003\\0\\0\\0$size\\0\\0\\0\\034\\0\\0\\0\\034" >"$name-images-idx3-ubyte"
+  printf "\\0\\0\\010\\001\\0\\0\\0$size" >"$name-labels-idx1-ubyte"
+  while [ "$i" -lt "$end" ]; do
+    head -c 784 /dev/zero | tr '\0' "$(printf '\\%o' "$i")" >>"$name-images-idx3-ubyte"
+    printf "\\$((i % 8))" >>"$name-labels-idx1-ubyte"
+    i=$((i + 1))
+  done
+done
+ranks 2 train mnist:grey --net 'conv 8x7 sum=0 whitened; relu; gap; dense 8' --batch 16 --steps 1 -t 1 --out grey.model >grey.out 2>grey.err
+check 'what the start found is said, once' test "$(grep -c 'layer 1: its input has no detail' grey.err)" -eq 1
+
 # A rank that dies ends the job, which names it; the checkpoint goes on, with another number of ranks.
 train 0 long --steps 400 --checkpoint whole
 (train 2 lost --steps 400 --checkpoint state2 --checkpoint-every 5; echo $? >code) &

@@ -66,7 +66,8 @@ static tare_status finish(void *self, void **request, int wait, int *done, tare_
 /* ---- training ---- */
 
 /* Image i of batch `index` is a function of both: a share is a part of the whole. */
-typedef struct task { int from, count, spoilt; float images[WHOLE * PIXELS]; int32_t labels[WHOLE]; } task;
+/* spoilt: image of the whole batch that holds a NaN, counted from 1; 0: none. */
+typedef struct task { int from, count, spoilt, flat; float images[WHOLE * PIXELS]; int32_t labels[WHOLE]; } task;
 
 static tare_status share_of_batch(void *user, uint64_t index, tare_batch *batch, tare_error *error) {
   task *t = user;
@@ -79,14 +80,15 @@ static tare_status share_of_batch(void *user, uint64_t index, tare_batch *batch,
     for (int k = 0; k < PIXELS; k++)
       t->images[i * PIXELS + k] = (float)(brightness + 0.5 * cos(1.6 * (t->labels[i] ? k / SIDE : k % SIDE)) + 0.2 * tare_rng_normal(&rng));
   }
-  if (t->spoilt) t->images[7] = NAN;
+  for (int k = 0; t->flat && k < t->count * PIXELS; k++) t->images[k] = 0.5f;
+  if (t->spoilt > t->from && t->spoilt <= t->from + t->count) t->images[(t->spoilt - 1 - t->from) * PIXELS + 7] = NAN;
   *batch = (tare_batch){.count = t->count, .images = t->images, .labels = t->labels};
   return TARE_OK;
 }
 
 typedef struct run {
   const char *line, *checkpoint;
-  int ranks, whole, own_statistics, resume, stop_at, stop_rank, spoilt_rank;
+  int ranks, whole, own_statistics, resume, stop_at, stop_rank, spoilt, flat;
   uint64_t steps;
   /* of every rank: */
   tare_status status[MOST];
@@ -113,7 +115,8 @@ static void *train_rank(void *user) {
   task *t = calloc(1, sizeof *t);
   t->from = rank * share;
   t->count = share;
-  t->spoilt = r->spoilt_rank == rank + 1;
+  t->spoilt = r->spoilt;
+  t->flat = r->flat;
   tare_train_options how = defaults(r->steps);
   how.most_skipped = 4;
   how.ranks = &ranks;
@@ -213,10 +216,26 @@ static void any_rank_stops_all(void **state) {
 
 static void all_ranks_fail_alike(void **state) {
   (void)state;
-  run r = {.line = lines[0], .ranks = 4, .whole = 32, .steps = 9, .spoilt_rank = 3};
+  run r = {.line = lines[0], .ranks = 4, .whole = 32, .steps = 9, .spoilt = 17};
   train_ranks(&r);
   for (int rank = 0; rank < 4; rank++) expect_failure(r.status[rank], TARE_E_DIVERGED, &r.error[rank], "step 5: the loss is not a finite number, nor in the 4 steps");
   free_nets(&r);
+}
+
+/* Whatever share an image came in, rank 0 says what the start found, as one alone does. */
+static void the_notes_of_the_start_are_those_of_one(void **state) {
+  (void)state;
+  char expected[400] = "";
+  for (int ranks = 1; ranks <= 4; ranks *= 2) {
+    run r = {.line = lines[1], .ranks = ranks, .whole = 32, .steps = 1, .flat = 1, .spoilt = 30};
+    train_ranks(&r);
+    const char *notes = tare_net_notes(r.net[0]);
+    if (ranks == 1) snprintf(expected, sizeof expected, "%s", notes);
+    if (!strstr(notes, "layer 1: its input has no detail") || !strstr(notes, "\n8 of the first 264 images hold values that are not finite") || strcmp(notes, expected))
+      fail_msg("%d ranks: '%s'", ranks, notes);
+    for (int other = 1; other < ranks; other++) assert_string_equal(tare_net_notes(r.net[other]), "");
+    free_nets(&r);
+  }
 }
 
 static void shares_that_no_tree_holds_are_refused(void **state) {
@@ -313,6 +332,7 @@ int main(void) {
     cmocka_unit_test_teardown(a_checkpoint_goes_on_with_other_ranks, clean_folder),
     cmocka_unit_test_teardown(any_rank_stops_all, clean_folder),
     cmocka_unit_test(all_ranks_fail_alike),
+    cmocka_unit_test(the_notes_of_the_start_are_those_of_one),
     cmocka_unit_test(shares_that_no_tree_holds_are_refused),
     cmocka_unit_test(own_statistics_add_the_gradients),
   };
