@@ -23,6 +23,8 @@ from ._exact import exact_of
 
 _ops = Torch()
 _MOST_IMAGES = 256
+_RELEASE = ("torch.onnx.export and torch.jit.trace: expected plain layers, whose weights a file can hold, found one of tareconv.torch, which composes them; "
+            "export tareconv.torch.release(copy.deepcopy(model))")
 
 
 def _composed_type(dtype: torch.dtype) -> torch.dtype:
@@ -33,6 +35,12 @@ def _composed_type(dtype: torch.dtype) -> torch.dtype:
 def _autocast(device: torch.device) -> bool:
     """Whether operations on a device are cast; "meta", which computes nothing, does not know the question."""
     return device.type != "meta" and torch.is_autocast_enabled(device.type)
+
+
+@torch.compiler.assume_constant_result  # dynamo would take the questions for constants, but ONNX's exporter asks it too
+def _refuse_tracing() -> None:
+    if torch.onnx.is_in_onnx_export() or torch.jit.is_tracing():
+        raise RuntimeError(_RELEASE)
 
 
 class Constrained(nn.Module):
@@ -112,6 +120,7 @@ class Constrained(nn.Module):
     def _kernel(self, dtype: torch.dtype, training: bool = False) -> Tensor:
         """The weights as `dtype` holds them, obeying exactly, with gradients for the coefficients. In a step in float32 the few rules that need a
         lattice (rows of one's own) hold to rounding: it would cost more than the convolution."""
+        _refuse_tracing()
         exact = self._composer.obey if training and dtype == torch.float32 else self._exact
         if _autocast(self.coefficients.device):
             with torch.autocast(self.coefficients.device.type, enabled=False):
