@@ -120,8 +120,8 @@ void cli_catch_interrupt(void);
 int cli_interrupted(void);
 
 /* output.c: text files written whole or not at all; "-" is stdout. */
-/* Whether `path` can be written as a file: 0 or the exit code. */
-int cli_output_can(const char *path);
+/* Whether `path` ends in one of two endings (the second may be NULL) and can be written as a file: 0 or the exit code. */
+int cli_output_can(const char *path, const char *ending, const char *other);
 /* Whether each FILE option given can be written, and none is named twice: 0 or the exit code. Before any work. */
 int cli_output_check(const cli_args *args);
 int cli_output_write(const char *path, const char *text);

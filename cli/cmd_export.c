@@ -23,9 +23,7 @@ int cmd_export(const cli_args *args) {
   tare_error error;
   tare_export_options options = {.format = -1, .fold = args->value[CLI_FOLD].given};
   tare_number_format format;
-  const char *path = args->position[1], *ending = strrchr(path, '.');
-  if (!ending || strcmp(ending, ".onnx") != 0) return cli_fail(TARE_E_ARGUMENT, "%s: expected a file to write that ends in .onnx", path);
-  int code = cli_output_can(path);
+  int code = cli_output_can(args->position[1], ".onnx", NULL);
   if (!code && args->value[CLI_FORMAT].text) {
     if (tare_number_format_find(args->value[CLI_FORMAT].text, &format, &error)) return cli_report(&error);
     options.format = (int)format;

@@ -200,7 +200,7 @@ int cmd_filter(const cli_args *args) {
   tare_model *model;
   tare_error error;
   filter f = {.args = args};
-  int code = cli_output_can(args->position[2]);
+  int code = cli_output_can(args->position[2], ".tif", ".tiff");
   if (!code && tare_model_load(args->position[0], 1, 1, &model, &error)) code = cli_report(&error);
   if (code) return code;
   cli_catch_interrupt();

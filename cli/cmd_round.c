@@ -200,7 +200,7 @@ int cmd_round(const cli_args *args) {
   cli_file file;
   tare_error error;
   output o = {.args = args, .file = &file};
-  int code = cli_output_can(args->position[1]);
+  int code = cli_output_can(args->position[1], ".safetensors", ".npy");
   if (!code && tare_number_format_find(args->value[CLI_FORMAT].text, &o.options.format, &error)) code = cli_report(&error);
   if (!code) code = cli_file_open(args, args->position[0], 1, &file);
   if (code) return code;

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,7 +64,15 @@ static int check_one(const char *path, int text) {
   return 0;
 }
 
-int cli_output_can(const char *path) { return check_one(path, 0); }
+static int ends_in(const char *path, const char *ending) {
+  size_t length = strlen(path), tail = ending ? strlen(ending) : 0;
+  return tail && length > tail && strcasecmp(path + length - tail, ending) == 0;
+}
+
+int cli_output_can(const char *path, const char *ending, const char *other) {
+  if (is_special(path) || ends_in(path, ending) || ends_in(path, other)) return check_one(path, 0);
+  return cli_fail(TARE_E_ARGUMENT, "%s: expected a file to write that ends in %s%s%s", path, ending, other ? " or " : "", other ? other : "");
+}
 
 int cli_output_check(const cli_args *args) {
   for (int i = 0; i < OUTPUTS; i++) {

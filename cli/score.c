@@ -122,6 +122,7 @@ int cli_score_net(tare_net *net, const tare_source *source, uint64_t seed, cli_s
 
 void cli_score_print(FILE *file, const cli_score *score) {
   fprintf(file, "accuracy %.2f %% [%.2f, %.2f]  loss %.4f  ", score->accuracy * 100, score->low * 100, score->high * 100, score->loss);
-  fprintf(file, score->patches == score->images ? "on %zu images" : "on %zu images, %zu patches", score->images, score->patches);
+  fprintf(file, "on %zu image%s", score->images, score->images == 1 ? "" : "s");
+  if (score->patches != score->images) fprintf(file, ", %zu patches", score->patches);
   fprintf(file, score->images < 30 ? " (under 30 images: indicative)\n" : "\n");
 }

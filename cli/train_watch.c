@@ -69,9 +69,9 @@ int cli_watch_step(void *user, const tare_progress *p) {
 }
 
 int cli_watch_close(cli_watch *w) {
-  int bad = w->log && (w->log == stdout ? fflush(w->log) : fclose(w->log));
+  int why = w->log && (w->log == stdout ? fflush(w->log) : fclose(w->log)) ? errno : 0;
   w->log = NULL;
   int code = cli_board_close(w);
   if (code) return code;
-  return bad ? cli_fail(TARE_E_IO, "%s: cannot be written", w->args->value[CLI_LOG].text) : 0;
+  return why ? cli_fail(TARE_E_IO, "%s: cannot be written: %s", w->args->value[CLI_LOG].text, strerror(why)) : 0;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Images read in parts, through the module that reads photos. */
+#include <errno.h>
 #include <string.h>
 #include <tare/image.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -17,6 +19,7 @@ struct tare_image {
 
 static tare_status open_photo(tare_image *image, const char *path, tare_error *error) {
   tare_status status = tare_photos_load(&image->module, error);
+  if (!status && access(path, R_OK)) return tare_fail(error, TARE_E_DATA, "%s: cannot be opened: %s", path, strerror(errno));
   if (!status) status = image->module->open(path, 1, &image->photo, &image->info, error);
   return status ? tare_fail_prefix(error, status, "%s", path), status : TARE_OK;
 }

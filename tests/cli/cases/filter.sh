@@ -10,6 +10,7 @@ tare filter m.safetensors out.tif again.tif 2>&1 | sed 's/is [0-9.]*$/is N/'
 tare filter m.safetensors m.safetensors x.tif
 tare filter m.safetensors missing.png x.tif
 tare filter photo.png photo.png x.tif
+tare filter m.safetensors photo.png out.png
 tare filter m.safetensors photo.png missing/x.tif
 helper png small.png 2 9 1
 tare filter m.safetensors small.png x.tif
