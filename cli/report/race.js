@@ -137,7 +137,7 @@ function timeSection(race, shown, changes) {
     made.data.datasets[0].backgroundColor = timed.map(row => colour(row.method));
     made.data.datasets[1].backgroundColor = timed.map(row => colour(row.method, .3));
   });
-  const words = 'One step (forward, backward, optimiser) on one thread, measured in turns with nothing else running.';
+  const words = 'One step (forward, backward, optimiser) on one thread, measured in turns after the last run.';
   const {kernel, layer_ms} = race.sizes, sized = methods.filter(method => layer_ms[method].some(isNumber));
   const growth = chart(`Milliseconds of the constrained layer by filter size: ${sized.map(method => `${method} ${layer_ms[method].map(short).join(', ')}`).join('; ')}, for sizes ${kernel.join(', ')}.`, {
     type: 'line', data: {datasets: sized.map(method => ({method, label: method, parsing: false, borderWidth: 2, borderDash: dash(method, methods), pointRadius: 3,
