@@ -8,7 +8,8 @@
 #   make test-frameworks    the Python package under TensorFlow, PyTorch and JAX (downloads them, 1 GB)
 #   make wheel              a Python wheel that needs no other library, in build-python/wheel
 #   make test-threads       two trainings at once, pools, loaders, races and ranks under TSan
-#   make test-valgrind      files and trainings under valgrind
+#   make test-valgrind      files and trainings under valgrind, two at once too
+#   make coverage           how much of each room the suites unit and cli run (doc/testing.md)
 #   make fuzz SECONDS=60    every reader on mutated files, for so long each (doc/testing.md)
 #   make reference          the API reference in reference/html (installs doxygen)
 #   make bench              speed of the bases against the machine's peak
@@ -65,7 +66,11 @@ test-threads:
 test-valgrind: all
 	scripts/setup test valgrind
 	TARE_CPU=avx2 ONEDNN_MAX_CPU_ISA=AVX2 meson test -C $(BUILD) --print-errorlogs --timeout-multiplier 30 \
-	  --wrap 'valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' base format train_files
+	  --wrap 'valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' base format train_files embed-two
+
+coverage:
+	scripts/setup build photos test coverage
+	scripts/coverage
 
 fuzz:
 	scripts/setup build fuzz
@@ -102,4 +107,4 @@ test-deb:
 clean:
 	rm -rf $(BUILD) build-* demo reference
 
-.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 test-threads test-valgrind fuzz reference bench install uninstall dist deb test-deb clean
+.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 test-threads test-valgrind coverage fuzz reference bench install uninstall dist deb test-deb clean

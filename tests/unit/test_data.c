@@ -461,6 +461,34 @@ static void damaged_idx_files_are_refused(void **state) {
   }
 }
 
+static void expect_refused(const char *spec, const char *words) {
+  tare_source *source = NULL;
+  tare_source_options options = defaults();
+  tare_error error = {0};
+  assert_int_equal(tare_source_open(spec, &options, &source, &error), TARE_E_DATA);
+  if (!strstr(error.message, words)) fail_msg("'%s' does not say '%s'", error.message, words);
+}
+
+static void idx_files_of_one_class_or_none_are_refused(void **state) {
+  (void)state;
+  static unsigned char bytes[50000];
+  char spec[100], where[80], path[150];
+  snprintf(where, sizeof where, "%s/one", folder);
+  mkdir(where, 0777);
+  snprintf(spec, sizeof spec, "mnist:%s", where);
+  write_idx(where, NULL, 0);
+  for (int part = 0; part < 2; part++) {
+    size_t size = idx_bytes(part, 1, 11, 9, bytes);
+    memset(bytes + 8, 0, size - 8);
+    snprintf(path, sizeof path, "%s/%s", where, idx_names[part][1]);
+    write_bytes(path, bytes, size, 0);
+  }
+  expect_refused(spec, "every label is 0, expected at least two classes");
+  unlink(path);
+  mkdir(path, 0777);
+  expect_refused(spec, "expected a file, found something else");
+}
+
 static void damaged_gz_files_are_refused(void **state) {
   (void)state;
   char spec[100], where[80], path[150];
@@ -568,6 +596,7 @@ int main(void) {
     cmocka_unit_test(the_loader_gives_the_batches_in_order),
     cmocka_unit_test(idx_files_are_read),
     cmocka_unit_test(damaged_idx_files_are_refused),
+    cmocka_unit_test(idx_files_of_one_class_or_none_are_refused),
     cmocka_unit_test(damaged_gz_files_are_refused),
     cmocka_unit_test(a_test_image_that_was_trained_on_is_no_test),
     cmocka_unit_test(a_png_holds_the_pixels),

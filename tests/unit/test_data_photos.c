@@ -244,6 +244,38 @@ static void photos_are_read_and_others_skipped(void **state) {
   tare_source_free(renamed);
 }
 
+/* --images: so many files, spread over the names, and it is said. */
+static void more_files_than_asked_for_are_thinned_out(void **state) {
+  (void)state;
+  NEED_MODULE();
+  lines warnings = {0};
+  tare_source *source, *all;
+  tare_source_options options;
+  tare_error error;
+  char spec[300];
+  make("many");
+  for (int i = 0; i < 9; i++) {
+    char name[40];
+    snprintf(name, sizeof name, "many/%d.png", i);
+    write_png(name, 50, 50, 1, (uint64_t)i);
+  }
+  snprintf(spec, sizeof spec, "photos:%s", path_of("many"));
+  tare_source_defaults(&options);
+  options.images = 3;
+  options.warn = keep_line;
+  options.warn_user = &warnings;
+  assert_int_equal(tare_source_open(spec, &options, &source, &error), TARE_OK);
+  assert_int_equal(source->count, 3);
+  assert_int_equal(warnings.count, 1);
+  if (!strstr(warnings.text[0], "3 of its 9 files are read")) fail_msg("%s", warnings.text[0]);
+  options.images = 0;
+  assert_int_equal(tare_source_open(spec, &options, &all, &error), TARE_OK);
+  assert_int_equal(all->count, 9);
+  for (size_t i = 0; i < 3; i++) assert_true(source->items[i].hash == all->items[3 * i + 1].hash); /* the middle of each third */
+  tare_source_free(source);
+  tare_source_free(all);
+}
+
 static void copies_are_in_one_part(void **state) {
   (void)state;
   NEED_MODULE();
@@ -462,6 +494,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_missing_module_says_what_to_install),
     cmocka_unit_test(photos_are_read_and_others_skipped),
+    cmocka_unit_test(more_files_than_asked_for_are_thinned_out),
     cmocka_unit_test(copies_are_in_one_part),
     cmocka_unit_test(unusable_folders_are_refused),
     cmocka_unit_test(colour_becomes_luma_or_stays),

@@ -373,6 +373,31 @@ static void replace(char *json, const char *from, const char *to) {
   memcpy(at, to, strlen(to));
 }
 
+/* Sums that a certificate states wrongly: fewer than there are, or more than its grade allows. */
+static void certificates_of_other_sums_fail(void **state) {
+  (void)state;
+  tare_constraint *c = make("sum=0", 1, 5, 1, 0);
+  float *w = draw(c, 6, 0.1, 1, 8);
+  tare_rounding *r;
+  tare_round_options options = {.format = TARE_FORMAT_FP32, .grade = TARE_GRADE_GRID};
+  assert_int_equal(tare_round(c, &options, 6, w, &r, NULL), TARE_OK);
+  char *json, copy[4000];
+  assert_int_equal(tare_certificate_write(c, r, &json, NULL), TARE_OK);
+  const char *sum = strstr(json, "\"sum_max\":");
+  assert_non_null(sum);
+  static const struct { int stated; const char *part; } cases[] = {{7, "more than the 7 stated"}, {1 << 24, "the bound of its grade"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    tare_error error = {0};
+    snprintf(copy, sizeof copy, "%.*s\"sum_max\":%d%s", (int)(sum - json), json, cases[i].stated, strpbrk(sum, ",}"));
+    assert_int_equal(tare_certificate_verify(copy, r->filters * r->taps, r->weights, &error), TARE_E_DATA);
+    if (!strstr(error.message, cases[i].part)) fail_msg("%s", error.message);
+  }
+  tare_certificate_free(json);
+  tare_rounding_free(r);
+  tare_constraint_free(c);
+  free(w);
+}
+
 /* A certificate fails for one flipped bit, another rule, another format, a broken text. */
 static void certificates_can_fail(void **state) {
   (void)state;
@@ -436,6 +461,7 @@ int main(void) {
     cmocka_unit_test(costs),                      cmocka_unit_test(int8_is_found_by_others),
     cmocka_unit_test(grid_sums_are_exact_in_any_order), cmocka_unit_test(known_filters),
     cmocka_unit_test(finite_differences),         cmocka_unit_test(refusals_say_what_would_do),
+    cmocka_unit_test(certificates_of_other_sums_fail),
     cmocka_unit_test(certificates_can_fail),      cmocka_unit_test(packing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
