@@ -122,7 +122,7 @@ int cli_interrupted(void);
 /* output.c: text files written whole or not at all; "-" is stdout. */
 /* Whether `path` ends in one of two endings (the second may be NULL) and can be written as a file: 0 or the exit code. */
 int cli_output_can(const char *path, const char *ending, const char *other);
-/* Whether each FILE option given can be written, and none is named twice: 0 or the exit code. Before any work. */
+/* Whether each FILE option given can be written, none is named twice or as another kind of file: 0 or the exit code. Before any work. */
 int cli_output_check(const cli_args *args);
 int cli_output_write(const char *path, const char *text);
 /* Writes `json` where --json says, if it says so; takes the reference. */

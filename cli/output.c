@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 /* Options that name a file to write. The library writes the first ones, which must be plain files. */
-static const struct { cli_id id; int text; } outputs[] = {
-  {CLI_OUT, 0}, {CLI_CHECKPOINT, 0}, {CLI_PICTURE, 0}, {CLI_PREVIEW, 0}, {CLI_RESPONSES, 0}, {CLI_BANK, 0}, {CLI_REPORT, 0}, {CLI_LOG, 1}, {CLI_JSON, 1},
+static const struct { cli_id id; int text; const char *ending; } outputs[] = {
+  {CLI_OUT, 0, ".safetensors"}, {CLI_CHECKPOINT, 0, NULL}, {CLI_PICTURE, 0, ".png"}, {CLI_PREVIEW, 0, ".png"}, {CLI_RESPONSES, 0, ".png"},
+  {CLI_BANK, 0, ".png"}, {CLI_REPORT, 0, ".html"}, {CLI_LOG, 1, NULL}, {CLI_JSON, 1, ".json"},
 };
 enum { OUTPUTS = sizeof outputs / sizeof *outputs };
 
@@ -74,6 +75,14 @@ int cli_output_can(const char *path, const char *ending, const char *other) {
   return cli_fail(TARE_E_ARGUMENT, "%s: expected a file to write that ends in %s%s%s", path, ending, other ? " or " : "", other ? other : "");
 }
 
+/* An ending that promises what the file will not be: a reader goes by it. Names without one, and others, are the user's own. */
+static int is_of_another_kind(const char *path, const char *ending) {
+  static const char *const known[] = {".safetensors", ".onnx", ".npy", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".html", ".json"};
+  for (size_t i = 0; ending && i < sizeof known / sizeof *known; i++)
+    if (ends_in(path, known[i])) return strcmp(known[i], ending) != 0;
+  return 0;
+}
+
 int cli_output_check(const cli_args *args) {
   for (int i = 0; i < OUTPUTS; i++) {
     const char *path = args->value[outputs[i].id].text;
@@ -84,6 +93,8 @@ int cli_output_check(const cli_args *args) {
         return cli_fail(TARE_E_ARGUMENT, "--%s and --%s name the same file: %s", cli_option_table[outputs[j].id].name,
                         cli_option_table[outputs[i].id].name, path);
     }
+    if (is_of_another_kind(path, outputs[i].ending))
+      return cli_fail(TARE_E_ARGUMENT, "--%s: expected a file that ends in %s, found '%s'", cli_option_table[outputs[i].id].name, outputs[i].ending, path);
     int code = check_one(path, outputs[i].text);
     if (code) return code;
   }

@@ -46,7 +46,7 @@ static tare_status find_classes(listing *l, int own_split, tare_error *error) {
   tare_names test = {0};
   tare_status status = tare_list_folders(l->root[TARE_TRAIN], &l->classes, error);
   if (!status && l->classes.count < 2)
-    status = tare_fail(error, TARE_E_DATA, "%s: %zu subfolders, expected at least two: one a class", l->root[TARE_TRAIN], l->classes.count);
+    status = tare_fail(error, TARE_E_DATA, "%s: expected at least two subfolders, one a class, found %zu", l->root[TARE_TRAIN], l->classes.count);
   if (!status && own_split) status = tare_list_folders(l->root[TARE_TEST], &test, error);
   for (size_t i = 0; i < test.count && !status; i++)
     if (!is_class(&l->classes, test.names[i]))

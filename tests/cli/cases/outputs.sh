@@ -11,6 +11,8 @@ tare race leaves --steps 100000 --json missing/race.json
 tare race leaves --steps 100000 --json folder
 tare data leaves --images 4 --preview missing/sheet.png
 tare basis --picture missing/b.png
+tare basis --picture basis.jpg
+tare train leaves --images 4 --steps 100000 --out m.onnx
 tare basis --json /dev/full | tail -n 2
 "$tare_binary" basis >/dev/full
 echo "exit $?"
