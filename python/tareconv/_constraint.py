@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -15,7 +15,9 @@ from ._errors import call, made, text
 
 def filter_shape(kernel_size: int | Sequence[int], channels: int = 1):
     """The C description of one filter."""
-    sizes = [kernel_size] if isinstance(kernel_size, (int, np.integer)) else list(kernel_size)
+    sizes = list(kernel_size) if isinstance(kernel_size, Iterable) else [kernel_size]
+    if not all(isinstance(size, (int, np.integer)) for size in sizes):
+        raise TypeError(f"kernel_size: expected whole numbers such as (7, 7), found {kernel_size!r}")
     if not 1 <= len(sizes) <= lib.TARE_MAX_DIMS:
         raise ValueError(f"kernel_size: expected 1 to {lib.TARE_MAX_DIMS} sizes, found {kernel_size!r}")
     shape = ffi.new("tare_filter_shape *", {"dims": len(sizes), "channels": channels})

@@ -97,6 +97,8 @@ def test_rounded_weights_obey_exactly(rule, name, seed):
     (lambda: Constraint("sum=0; sum=1", 3), ValueError, "contradict"),
     (lambda: Constraint("sum=0", (3, 3, 3, 3)), ValueError, "1 to 3 sizes"),
     (lambda: Constraint(0, 3), TypeError, "sum=0"),
+    (lambda: Constraint("sum=0", "77"), TypeError, "whole numbers"),
+    (lambda: Constraint("sum=0", 7.0), TypeError, "whole numbers"),
     (lambda: Constraint("rows=/missing.json", 3), OSError, "missing.json"),
     (lambda: Basis(Constraint("sum=0", 3), "fourier"), ValueError, "unknown basis"),
     (lambda: Basis(Constraint("sum=0", 3), "whitened"), ValueError, "measured covariance"),
