@@ -10,9 +10,9 @@ import base64
 import json
 import os
 import re
-import subprocess
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -95,7 +95,7 @@ def test_a_block_runs(text, tmp_path, monkeypatch):
         warnings.filterwarnings("ignore", message=".*(obey|rule).*")  # plain weights that break the rule: said in the documents
         made = run(text, {"tareconv": tareconv, **given})
     if "plain Keras loads" in text:
-        code = "import sys; sys.modules['tareconv'] = None; import keras; keras.models.load_model('model.keras')"
-        subprocess.run([sys.executable, "-c", code], check=True)
+        assert b"tareconv" not in zipfile.ZipFile("model.keras").read("config.json")
+        sys.modules["keras"].models.load_model("model.keras")
     if "filters = numpy" in text:
         assert made["filters"].shape == (2, 1, 7, 7) and made["filters"][1, 0, 6, 6] == 97
