@@ -9,6 +9,7 @@
 #   make wheel              a Python wheel that needs no other library, in build-python/wheel
 #   make test-threads       two trainings at once, pools, loaders, races and ranks under TSan
 #   make test-valgrind      files and trainings under valgrind, two at once too
+#   make test-msan          unit tests of most rooms under MSan, without oneDNN
 #   make coverage           how much of each room the suites unit and cli run (doc/testing.md)
 #   make fuzz SECONDS=60    every reader on mutated files, for so long each (doc/testing.md)
 #   make reference          the API reference in reference/html (installs doxygen)
@@ -21,6 +22,7 @@ PREFIX =
 BUILD = build
 RACE = --steps 400 --seeds 2
 THREADED = base data train trouble race_runs ranks
+KNOWN = base basis kernel direct conv conv_brightness conv_threads engine format format_files net net_gradient net_line data_images round look race
 
 all: $(BUILD)/build.ninja
 	scripts/setup build
@@ -68,6 +70,15 @@ test-valgrind: all
 	TARE_CPU=avx2 ONEDNN_MAX_CPU_ISA=AVX2 meson test -C $(BUILD) --print-errorlogs --timeout-multiplier 30 \
 	  --wrap 'valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' base format train_files embed-two
 
+# The libraries underneath are not built for MSan, so what they write on the heap counts as known; tests/msan.ignore has what they write on the stack.
+test-msan:
+	scripts/setup build test fuzz
+	[ -e build-msan/build.ninja ] || CC=clang meson setup build-msan -Db_sanitize=memory -Db_lundef=false -Dbuildtype=debugoptimized -Donednn=disabled \
+	  -Dphotos=disabled -Dmpi=disabled -Ddefault_library=static -Dc_args=-fsanitize-ignorelist=$(CURDIR)/tests/msan.ignore
+	ninja -C build-msan $(addprefix tests/unit/test_,$(KNOWN))
+	MSAN_OPTIONS=halt_on_error=1:poison_in_malloc=0:poison_in_free=0:intercept_memcmp=0:intercept_strcmp=0:intercept_strlen=0:intercept_strchr=0 \
+	  meson test -C build-msan --no-rebuild --print-errorlogs --timeout-multiplier 6 $(KNOWN)
+
 coverage:
 	scripts/setup build photos test coverage
 	scripts/coverage
@@ -107,4 +118,4 @@ test-deb:
 clean:
 	rm -rf $(BUILD) build-* demo reference
 
-.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 test-threads test-valgrind coverage fuzz reference bench install uninstall dist deb test-deb clean
+.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 test-threads test-valgrind test-msan coverage fuzz reference bench install uninstall dist deb test-deb clean
