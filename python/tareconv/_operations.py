@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 
@@ -30,6 +32,10 @@ class NumPy:
         """Rows of several."""
         return self.xp.concatenate(parts, axis=0)
 
+    def split(self, x, size: int):
+        """Its rows in parts of `size`; the last may have fewer."""
+        return self.xp.split(x, _cuts(x, size))
+
     def largest(self, x):
         """The largest of each column, as one row."""
         return self.xp.max(x, axis=0, keepdims=True)
@@ -43,11 +49,17 @@ class NumPy:
         return self.xp.argsort(x, axis=0)
 
 
+def _cuts(x, size: int) -> list[int]:
+    return list(range(size, x.shape[0], size))
+
+
 def jax():
-    """JAX: jax.numpy under NumPy's names."""
+    """JAX: jax.numpy under NumPy's names; products of float32 in float32, where a GPU would take ten bits of them."""
     import jax as framework
 
-    return NumPy(framework.numpy, framework.lax.stop_gradient, lambda x, dtype: framework.lax.bitcast_convert_type(x, dtype))
+    ops = NumPy(framework.numpy, framework.lax.stop_gradient, lambda x, dtype: framework.lax.bitcast_convert_type(x, dtype))
+    ops.matmul = functools.partial(framework.numpy.matmul, precision="highest")
+    return ops
 
 
 class Torch:
@@ -78,6 +90,9 @@ class Torch:
     def join(self, parts):
         return self.torch.cat(parts)
 
+    def split(self, x, size: int):
+        return self.torch.split(x, size)
+
     def largest(self, x):
         return self.torch.amax(x, 0, keepdim=True)
 
@@ -92,11 +107,13 @@ class Keras:
     """keras.ops, on whatever backend."""
 
     def __init__(self):
-        from keras import ops
+        from keras import backend, ops
 
         self.ops = ops
         self.matmul, self.round, self.abs, self.where, self.cast = ops.matmul, ops.round, ops.abs, ops.where, ops.cast
         self.clip, self.stop, self.reshape, self.permute = ops.clip, ops.stop_gradient, ops.reshape, ops.transpose
+        if backend.backend() == "jax":
+            self.matmul = jax().matmul
 
     def name(self, x) -> str:
         from keras import backend
@@ -111,6 +128,10 @@ class Keras:
 
     def join(self, parts):
         return self.ops.concatenate(parts, axis=0)
+
+    def split(self, x, size: int):
+        cuts = _cuts(x, size)
+        return self.ops.split(x, cuts) if cuts else [x]
 
     def largest(self, x):
         return self.ops.max(x, axis=0, keepdims=True)

@@ -54,12 +54,28 @@ def test_narrow_formats_obey_exactly_as_near_as_c_rounds(rule, name):
     assert ((exact.T - w.T) ** 2).sum() <= 1.02 * ((c - w.T) ** 2).sum()
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_solved_and_composed_again_comes_back_bit_by_bit(rule):
-    composer, constants, t, basis = composed(rule, 7, 2)
+@pytest.mark.parametrize("rule, size", [*((rule, 7) for rule in RULES), ("sum=0", 15), ("sum=1", 15), ("sum=0", 31), ("bayar", 31), ("symmetric; sum=0", 31)])
+def test_solved_and_composed_again_comes_back_bit_by_bit(rule, size):
+    composer, constants, t, basis = composed(rule, size, 2, units=60)
     exact = composer.obey(NumPy(), constants, composer.compose(NumPy(), constants, t), "float32")
     again = composer.compose(NumPy(), constants, basis.solve(exact.T).T.astype(np.float32))
     np.testing.assert_array_equal(composer.obey(NumPy(), constants, again, "float32"), exact)
+
+
+@pytest.mark.parametrize("rule", ["none", "sum=0", "sum=1/2"])
+@pytest.mark.parametrize("name, size", [("spectral", (15, 16)), ("dct", (15, 16)), ("whitened", (15, 16)), ("spectral(0.5)", (7, 6, 8))])
+def test_cosines_along_each_axis_are_the_matrix(rule, name, size):
+    images = np.random.default_rng(0).normal(size=(2, *(n + 4 for n in size), 1))
+    basis = Basis(Constraint(rule, size), name, tareconv.measure(images, size) if name == "whitened" else None)
+    composer, t = Composer.of(basis), np.random.default_rng(1).normal(size=(basis.coefficients, 3))
+    assert composer.separable and "matrix0" not in composer.constants
+    np.testing.assert_allclose(composer.compose(NumPy(), composer.constants, t).T, basis.compose(t.T), rtol=1e-11, atol=1e-11 * np.abs(basis.matrix).max())
+
+
+def test_other_bases_and_rules_keep_their_matrix():
+    for rule, name, size in (("bayar", "spectral", (15, 15)), ("sum=0", "orthonormal", (15, 15)), ("sum=0", "spectral", (7, 7)), ("sum=0", "dct", (225,)),
+                             ("sum=0@filter", "dct", (15, 15))):
+        assert Composer.of(Basis(Constraint(rule, size, 2), name)).separable is None
 
 
 @pytest.mark.parametrize("rule, size", [("order=1", 3), ("order=1", 4), ("order=2", 7), ("order=2", 8), ("order=1", 15), ("order=3", 7), ("order=1@filter", 5),
