@@ -79,6 +79,9 @@ static int add_certificate(output *o, const cli_bank *bank, const tare_rounding 
   return 0;
 }
 
+/* Costs of weights that obey are near 1. */
+enum { FAR = 10 };
+
 static void describe(output *o, const cli_bank *bank, const tare_rounding *r) {
   const char *name = bank->filters.tensor->name, *rule = tare_constraint_text(bank->rule);
   int unchanged = memcmp(bank->filters.weights, r->weights, r->filters * r->taps * sizeof *r->weights) == 0;
@@ -88,6 +91,8 @@ static void describe(output *o, const cli_bank *bank, const tare_rounding *r) {
   cli_table_cell(o->table, unchanged ? "unchanged" : "%.4f", r->cost_mean);
   cli_table_cell(o->table, unchanged ? "" : "%.4f", r->cost_max);
   cli_table_cell(o->table, "%lld", (long long)r->sum_max);
+  if (r->cost_mean > FAR && r->divisor == 1)
+    fprintf(o->text, "%s: the weights that were given do not obey '%s': the cost is mostly their way to it\n", name, rule);
   json_array_append_new(o->report, json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:I, s:i}", "tensor", name, "rule", rule, "filters",
                                              (json_int_t)r->filters, "unchanged", unchanged, "cost_mean", cli_json_number(r->cost_mean),
                                              "cost_max", cli_json_number(r->cost_max), "sum_max", (json_int_t)r->sum_max,

@@ -17,6 +17,7 @@ tare round in.safetensors x.npy --format bf16
 printf '\223NUMPY\1\0\106\0%-69s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }" >plain.npy
 printf '\0\0\200\277\0\0\200\77' >>plain.npy
 tare round plain.npy same.npy --constraint sum=0
+tare round plain.npy moved.npy --constraint sum=1
 tare train leaves --images 4 --steps 2 --net 'conv 4x5 sum=0; bn; relu; gap; dense 6' --out m.safetensors -q >/dev/null
 tare round m.safetensors x.safetensors --constraint sum=1/10 --allow-divisor --tensor conv1.weight
 tare export m.safetensors m.onnx
