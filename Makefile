@@ -11,6 +11,7 @@
 #   make test-valgrind      files and trainings under valgrind, two at once too
 #   make test-msan          unit tests of most rooms under MSan, without oneDNN
 #   make coverage           how much of each room the suites unit and cli run (doc/testing.md)
+#   make test-long SECONDS=3600   a training so long within 1 GiB, its memory looked at 60 times
 #   make fuzz SECONDS=60    every reader on mutated files, for so long each (doc/testing.md)
 #   make reference          the API reference in reference/html (installs doxygen)
 #   make bench              speed of the bases against the machine's peak
@@ -83,6 +84,9 @@ coverage:
 	scripts/setup build photos test coverage
 	scripts/coverage
 
+test-long: all
+	tests/long/run.sh $(BUILD)/cli/tare $(or $(SECONDS),3600)
+
 fuzz:
 	scripts/setup build fuzz
 	scripts/fuzz $(SECONDS)
@@ -118,4 +122,4 @@ test-deb:
 clean:
 	rm -rf $(BUILD) build-* demo reference
 
-.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 test-threads test-valgrind test-msan coverage fuzz reference bench install uninstall dist deb test-deb clean
+.PHONY: all demo setup-demo test test-frameworks wheel test-aarch64 test-threads test-valgrind test-msan test-long coverage fuzz reference bench install uninstall dist deb test-deb clean

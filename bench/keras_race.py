@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The race of `tare race`, in Keras with its own `fit`: no rule, projection after each step, differences by hand, and tareconv's layer.
+
+    pip install . keras jax                                       # or tensorflow, or torch
+    KERAS_BACKEND=jax python bench/keras_race.py --kernel 7 --seeds 3
+
+Network and borders as in `tare race`; data: examples/leaves.py. Every method at the best of one grid of learning rates (by mean loss, on a seed of its own), curves as doc/race.md says: the mean over
+seeds, then over the last 25 steps. Step times: the least of three epochs' times over their steps.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+import time
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "examples"))
+
+import keras
+import numpy as np
+from keras import layers, ops
+from leaves import CLASSES, patches
+
+import tareconv.keras as tk
+
+GRID = (1e-3, 3e-3, 1e-2, 3e-2)
+BATCH, PATCH, FILTERS, WINDOW, TUNING_SEED = 32, 48, 8, 25, 1000
+
+
+def differences(size):
+    """Of the fixed kernel of x[i] - x[centre], one output for each other tap: an initializer."""
+    taps = size * size
+    others = [tap for tap in range(taps) if tap != taps // 2]
+    kernel = np.zeros((taps, len(others)), np.float32)
+    kernel[others, range(len(others))], kernel[taps // 2] = 1, -1
+    return lambda shape, dtype=None: ops.convert_to_tensor(kernel.reshape(shape), dtype)
+
+
+def first(method, size):
+    """The first layers of a method, inputs of one channel to FILTERS channels."""
+    if method == "none":
+        return [layers.Conv2D(FILTERS, size)]
+    if method == "projection":
+        return [layers.Conv2D(FILTERS, size, kernel_constraint=tk.constraints.Linear("sum=0"),
+                              kernel_initializer=tk.constraints.Linear("sum=0").initializer())]
+    if method == "difference":
+        return [layers.Conv2D(size * size - 1, size, use_bias=False, trainable=False, kernel_initializer=differences(size)),
+                layers.Conv2D(FILTERS, 1)]
+    return [tk.Conv2D(FILTERS, size, kernel_constraint="sum=0", basis=method)]
+
+
+def model(method, size, rate, seed, jit):
+    keras.utils.set_random_seed(seed)
+    rest = [layer for filters in (16, 32) for layer in (layers.BatchNormalization(), layers.ReLU(), layers.Conv2D(filters, 3, strides=2))]
+    net = keras.Sequential([keras.Input((PATCH, PATCH, 1)), *first(method, size), *rest, layers.BatchNormalization(), layers.ReLU(),
+                            layers.GlobalAveragePooling2D(), layers.Dense(len(CLASSES))])
+    net.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=jit)
+    return net
+
+
+class Losses(keras.callbacks.Callback):
+    """Each batch's own loss, from the running mean that Keras reports."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.sums, self.curve = [0.0], getattr(self, "curve", [])
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.sums.append(float(logs["loss"]) * (batch + 1))
+        self.curve.append(self.sums[-1] - self.sums[-2])
+
+
+def run(method, options, rate, seed, x, y):
+    """The losses of one run."""
+    losses, net = Losses(), model(method, options.kernel, rate, seed, options.jit)
+    order = np.random.default_rng(seed).permutation(len(x))[:options.steps * BATCH]
+    net.fit(x[order], y[order], BATCH, verbose=0, shuffle=False, callbacks=[losses])
+    return np.array(losses.curve)
+
+
+def step_ms(method, options, x, y, steps=40):
+    net = model(method, options.kernel, 1e-3, 0, options.jit)
+    net.fit(x[:steps * BATCH], y[:steps * BATCH], BATCH, verbose=0)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        net.fit(x[:steps * BATCH], y[:steps * BATCH], BATCH, verbose=0)
+        times.append((time.perf_counter() - start) / steps * 1e3)
+    return min(times)
+
+
+def smoothed(curves):
+    mean = np.mean(curves, axis=0)
+    sums = np.concatenate([[0], np.cumsum(mean)])
+    return np.array([(sums[i + 1] - sums[max(0, i + 1 - WINDOW)]) / min(i + 1, WINDOW) for i in range(len(mean))])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kernel", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--methods", default="none,projection,difference,spectral")
+    parser.add_argument("--rates", help="learning rates to choose from, joined by commas")
+    parser.add_argument("--time-only", action="store_true", help="step times alone")
+    parser.add_argument("--jit", default="auto", help="jit_compile: auto, true or false")
+    parser.add_argument("--json", help="write the result to this file")
+    options = parser.parse_args()
+    options.jit = {"true": True, "false": False}.get(options.jit, "auto")
+    methods = options.methods.split(",")
+    rates = [float(rate) for rate in options.rates.split(",")] if options.rates else GRID
+    x, y = patches(max(options.steps, 60) * BATCH, size=PATCH, images=48)
+    result, curves = {}, {}
+    for method in methods:
+        tuning = {} if options.time_only else {rate: np.mean(run(method, options, rate, TUNING_SEED, x, y)) for rate in rates}
+        best = min(tuning, key=tuning.get) if tuning else None
+        if best:
+            curves[method] = smoothed([run(method, options, best, seed, x, y) for seed in range(1, options.seeds + 1)])
+        result[method] = {"rate": best, "mean_loss": float(np.mean(curves[method])) if best else None,
+                          "last_loss": float(curves[method][-1]) if best else None, "step_ms": step_ms(method, options, x, y)}
+        print(f"{keras.backend.backend()} K={options.kernel} {method:11}", result[method], flush=True)
+    if "difference" in curves:
+        last = curves["difference"][-1]
+        for method in methods:
+            reached = np.flatnonzero(curves[method] <= last)
+            result[method]["steps_to_reference"] = int(reached[0]) + 1 if len(reached) else None
+            print(f"{method:11} reaches the difference layer's last loss at step", result[method]["steps_to_reference"])
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps({"backend": keras.backend.backend(), "kernel": options.kernel, "steps": options.steps, "result": result}))
+
+
+if __name__ == "__main__":
+    main()
