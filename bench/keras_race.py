@@ -2,9 +2,10 @@
 """The race of `tare race`, in Keras with its own `fit`: no rule, projection after each step, differences by hand, and tareconv's layer.
 
     pip install . keras jax                                       # or tensorflow, or torch
-    KERAS_BACKEND=jax python bench/keras_race.py --kernel 7 --seeds 3
+    ninja -C build bench/bench-patches && build/bench/bench-patches leaves 600 1 images.npy labels.npy
+    KERAS_BACKEND=jax python bench/keras_race.py images.npy labels.npy --kernel 7 --seeds 3
 
-Network and borders as in `tare race`; data: examples/leaves.py. Every method at the best of one grid of learning rates (by mean loss, on a seed of its own), curves as doc/race.md says: the mean over
+Network, borders and patches of `tare race`; a seed gives the order of the patches and the start. Every method at the best of one grid of learning rates (by mean loss, on a seed of its own), curves as doc/race.md says: the mean over
 seeds, then over the last 25 steps. Step times: the least of three epochs' times over their steps.
 """
 
@@ -12,22 +13,18 @@ import argparse
 import json
 import os
 import pathlib
-import sys
 import time
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "examples"))
-
 import keras
 import numpy as np
 from keras import layers, ops
-from leaves import CLASSES, patches
 
 import tareconv.keras as tk
 
 GRID = (1e-3, 3e-3, 1e-2, 3e-2)
-BATCH, PATCH, FILTERS, WINDOW, TUNING_SEED = 32, 48, 8, 25, 1000
+BATCH, FILTERS, WINDOW, TUNING_SEED = 32, 8, 25, 1000
 
 
 def differences(size):
@@ -52,11 +49,11 @@ def first(method, size):
     return [tk.Conv2D(FILTERS, size, kernel_constraint="sum=0", basis=method)]
 
 
-def model(method, size, rate, seed, jit):
+def model(method, size, rate, seed, jit, shape, classes):
     keras.utils.set_random_seed(seed)
     rest = [layer for filters in (16, 32) for layer in (layers.BatchNormalization(), layers.ReLU(), layers.Conv2D(filters, 3, strides=2))]
-    net = keras.Sequential([keras.Input((PATCH, PATCH, 1)), *first(method, size), *rest, layers.BatchNormalization(), layers.ReLU(),
-                            layers.GlobalAveragePooling2D(), layers.Dense(len(CLASSES))])
+    net = keras.Sequential([keras.Input(shape), *first(method, size), *rest, layers.BatchNormalization(), layers.ReLU(),
+                            layers.GlobalAveragePooling2D(), layers.Dense(classes)])
     net.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=jit)
     return net
 
@@ -74,14 +71,14 @@ class Losses(keras.callbacks.Callback):
 
 def run(method, options, rate, seed, x, y):
     """The losses of one run."""
-    losses, net = Losses(), model(method, options.kernel, rate, seed, options.jit)
+    losses, net = Losses(), model(method, options.kernel, rate, seed, options.jit, x.shape[1:], int(y.max()) + 1)
     order = np.random.default_rng(seed).permutation(len(x))[:options.steps * BATCH]
     net.fit(x[order], y[order], BATCH, verbose=0, shuffle=False, callbacks=[losses])
     return np.array(losses.curve)
 
 
 def step_ms(method, options, x, y, steps=40):
-    net = model(method, options.kernel, 1e-3, 0, options.jit)
+    net = model(method, options.kernel, 1e-3, 0, options.jit, x.shape[1:], int(y.max()) + 1)
     net.fit(x[:steps * BATCH], y[:steps * BATCH], BATCH, verbose=0)
     times = []
     for _ in range(3):
@@ -99,6 +96,8 @@ def smoothed(curves):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images")
+    parser.add_argument("labels")
     parser.add_argument("--kernel", type=int, default=7)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=3)
@@ -111,7 +110,7 @@ def main():
     options.jit = {"true": True, "false": False}.get(options.jit, "auto")
     methods = options.methods.split(",")
     rates = [float(rate) for rate in options.rates.split(",")] if options.rates else GRID
-    x, y = patches(max(options.steps, 60) * BATCH, size=PATCH, images=48)
+    x, y = np.load(options.images), np.load(options.labels).astype(np.int32)
     result, curves = {}, {}
     for method in methods:
         tuning = {} if options.time_only else {rate: np.mean(run(method, options, rate, TUNING_SEED, x, y)) for rate in rates}
