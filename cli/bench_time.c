@@ -5,10 +5,12 @@
  */
 #include "bench.h"
 
+#include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "onednn/onednn.h"
 
@@ -89,12 +91,19 @@ static int read_slices(double *busy, double *all) {
   return count >= 5;
 }
 
+/* Of this process, in the same slices: threads of libraries spin for a while after the start. */
+static double own_slices(void) {
+  struct timespec t;
+  return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) ? 0 : ((double)t.tv_sec + (double)t.tv_nsec * 1e-9) * (double)sysconf(_SC_CLK_TCK);
+}
+
 /* The share of the processors' time that other work takes now; 0 where the system does not say. */
 static double other_work(void) {
-  double busy[2], all[2];
+  double busy[2], all[2], own = own_slices();
   if (!read_slices(&busy[0], &all[0])) return 0;
   nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
-  return read_slices(&busy[1], &all[1]) && all[1] > all[0] ? (busy[1] - busy[0]) / (all[1] - all[0]) : 0;
+  if (!read_slices(&busy[1], &all[1]) || all[1] <= all[0]) return 0;
+  return fmax(0, busy[1] - busy[0] - (own_slices() - own)) / (all[1] - all[0]);
 }
 
 void bench_warn_if_busy(double seconds) {
