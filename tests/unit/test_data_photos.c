@@ -314,7 +314,7 @@ static void unusable_folders_are_refused(void **state) {
   refused("photos", "texts/a.txt", 0, TARE_E_DATA, "expected a folder, found a file");
   refused("photos", "texts", 0, TARE_E_DATA, "none of its 2 files can be used");
   refused("photos", "tiny", 0, TARE_E_DATA, "20x20 is smaller than the patch of 48");
-  refused("folder", "nothing", 0, TARE_E_DATA, "expected at least two: one a class");
+  refused("folder", "nothing", 0, TARE_E_DATA, "expected at least two subfolders, one a class");
   make("classless");
   make("classless/a");
   make("classless/b");
