@@ -85,7 +85,7 @@ coverage:
 	scripts/coverage
 
 test-long: all
-	tests/long/run.sh $(BUILD)/cli/tare $(or $(SECONDS),3600)
+	tests/crash/hours.sh $(BUILD)/cli/tare $(or $(SECONDS),3600)
 
 fuzz:
 	scripts/setup build fuzz

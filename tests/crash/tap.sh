@@ -8,10 +8,10 @@ children=
 trap 'for child in $children; do kill -9 $child 2>/dev/null; done; cd /; rm -rf "$scratch"' EXIT
 trap 'exit 1' INT TERM
 cd "$scratch" || exit 1
-tests=0
+tests=0 failed=0
 ok() { # CODE 'what': 0 is success
   tests=$((tests + 1))
-  if [ "$1" -eq 0 ]; then echo "ok $tests - $2"; else echo "not ok $tests - $2"; fi
+  if [ "$1" -eq 0 ]; then echo "ok $tests - $2"; else echo "not ok $tests - $2"; failed=1; fi
 }
 skip() { tests=$((tests + 1)); echo "ok $tests - $1 # SKIP $2"; }
 finish() { echo "1..$tests"; }

@@ -20,7 +20,7 @@ static const size_t sizes[4] = {16 + 24, 8 + 4, 16 + 12, 8 + 2};
 
 /* A folder whose files are links to the files in memory. */
 static const char *folder(void) {
-  static char path[] = "/tmp/tare-fuzz-XXXXXX", link[80];
+  static char path[] = P_tmpdir "/tare-fuzz-XXXXXX", link[80];
   if (strchr(path, 'X') == NULL) return path;
   must(mkdtemp(path));
   for (int i = 0; i < 4; i++) {

@@ -104,7 +104,7 @@ static void numbers_are_read_strictly(void **state) {
 
 static void a_file_is_there_whole_or_not_at_all(void **state) {
   (void)state;
-  char folder[] = "/tmp/tare-test-XXXXXX", path[64];
+  char folder[] = P_tmpdir "/tare-test-XXXXXX", path[64];
   assert_non_null(mkdtemp(folder));
   snprintf(path, sizeof path, "%s/x", folder);
   tare_file *file;

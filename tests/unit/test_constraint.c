@@ -31,7 +31,7 @@ static tare_constraint *make(const char *text, tare_filter_shape shape) {
 }
 
 static void write_temporary(char *path, const char *content) {
-  strcpy(path, "/tmp/tare-test-XXXXXX");
+  strcpy(path, P_tmpdir "/tare-test-XXXXXX");
   int fd = mkstemp(path);
   assert_true(fd >= 0);
   assert_int_equal(write(fd, content, strlen(content)), (int)strlen(content));

@@ -25,7 +25,7 @@ static char folder[64];
 
 static int make_folder(void **state) {
   (void)state;
-  strcpy(folder, "/tmp/tare-data-XXXXXX");
+  strcpy(folder, P_tmpdir "/tare-data-XXXXXX");
   return mkdtemp(folder) ? 0 : -1;
 }
 

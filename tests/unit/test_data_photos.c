@@ -25,7 +25,7 @@ static int set_up(void **state) {
   (void)state;
   char self[4096];
   ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-  strcpy(folder, "/tmp/tare-photos-XXXXXX");
+  strcpy(folder, P_tmpdir "/tare-photos-XXXXXX");
   if (length < 0 || !mkdtemp(folder)) return -1;
   self[length] = 0;
   *strrchr(self, '/') = 0;

@@ -26,7 +26,7 @@ static tare_constraint *make(const char *text, int rows, int columns, int channe
 
 /* A 1-D rule of one custom row, through a file. */
 static tare_constraint *make_row(const char *json, int taps) {
-  char path[] = "/tmp/tare-test-XXXXXX", text[64];
+  char path[] = P_tmpdir "/tare-test-XXXXXX", text[64];
   int fd = mkstemp(path);
   assert_true(fd >= 0);
   assert_int_equal(write(fd, json, strlen(json)), (int)strlen(json));

@@ -150,7 +150,7 @@ static void random_rows(void **state) {
   tare_rng rng;
   tare_rng_init(&rng, 17, 0);
   for (int trial = 0; trial < 60; trial++) {
-    char path[] = "/tmp/tare-test-XXXXXX", rule[64];
+    char path[] = P_tmpdir "/tare-test-XXXXXX", rule[64];
     int fd = mkstemp(path), m = 1 + trial % 6, n = m + 3 + (int)tare_rng_below(&rng, 8), homogeneous = trial % 4 < 2;
     FILE *f = fdopen(fd, "w");
     fprintf(f, "{\"A\": [");

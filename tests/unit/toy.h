@@ -23,7 +23,7 @@ static char folder[64], model_path[128], state_path[128];
 
 static inline int make_folder(void **state) {
   (void)state;
-  strcpy(folder, "/tmp/tare-train-XXXXXX");
+  strcpy(folder, P_tmpdir "/tare-train-XXXXXX");
   if (!mkdtemp(folder)) return -1;
   snprintf(model_path, sizeof model_path, "%s/m.safetensors", folder);
   snprintf(state_path, sizeof state_path, "%s/state", folder);

@@ -1,37 +1,29 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh TARE SECONDS [SRC]: trains for so long within 1 GiB of addresses on pictures that are made as it goes, asks once a minute how much memory the
+# hours.sh TARE SECONDS [SRC]: trains for so long within 1 GiB of addresses on pictures that are made as it goes, asks 60 times how much memory the
 # process holds, then interrupts it and resumes from its checkpoint. Fails if the second half of the time holds more memory than the first, if the limit was
 # not kept, or if the resumed run does not go on. Prints a line a look, then TAP.
-set -u
-tare=$1 seconds=$2 src=${3:-leaves}
-limit=1048576 # kB
+here=$(cd "$(dirname "$0")" && pwd) tare=$1 seconds=$2 src=${3:-leaves}
 case $tare in /*) ;; *) tare=$PWD/$tare ;; esac
-scratch=$(mktemp -d) || exit 1
-child=
-trap '[ -z "$child" ] || kill -9 $child 2>/dev/null; rm -rf "$scratch"' EXIT
-trap 'exit 1' INT TERM
+. "$here/tap.sh"
+limit=1048576 # kB
 looks=60
 every=$((seconds / looks))
 [ $every -ge 1 ] || every=1
 
-train() { # in the background; no fewer steps than a day has room for
+go() { # in the background; no fewer steps than a day has room for
   ulimit -v $limit
-  exec "$tare" train "$src" --steps 100000000 --checkpoint-every 200 --brightness 1 --quiet --log "$scratch/log" --out "$scratch/m.safetensors" "$@" </dev/null
+  exec "$tare" train "$src" --steps 100000000 --checkpoint-every 200 --brightness 1 --quiet --log log --out m.safetensors "$@" </dev/null
 }
 held() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' /proc/"$1"/status 2>/dev/null; }
-steps() { [ -s "$scratch/log" ] && wc -l <"$scratch/log" || echo 0; }
-ok() { # CODE 'what'
-  tests=$((tests + 1))
-  if [ "$1" -eq 0 ]; then echo "ok $tests - $2"; else echo "not ok $tests - $2"; failed=1; fi
-}
+steps() { [ -s log ] && wc -l <log || echo 0; }
 
-tests=0 failed=0 first=0 second=0
-train & child=$!
+first=0 second=0
+go & children=$!
 sleep $every
 for look in $(seq 1 $looks); do
   sleep $every
-  kb=$(held $child)
+  kb=$(held $children)
   [ -n "$kb" ] || break
   echo "# $((look * every)) s: $kb kB, $(steps) steps"
   # The first tenth fills pools and caches.
@@ -40,13 +32,12 @@ for look in $(seq 1 $looks); do
 done
 [ -n "$kb" ]; ok $? "trained for $seconds s within $limit kB of addresses"
 [ "$second" -gt 0 ] && [ $second -le $((first + first / 200)) ]; ok $? "memory: at most $first kB in the first half, $second kB in the second"
-kill -INT $child
-wait $child; code=$?
+kill -INT $children
+wait $children; code=$?
 [ $code -eq 130 ]; ok $? "an interrupt ends it with exit code $code"
-child=
 before=$(steps)
-train --resume & child=$!
+go --resume & children=$!
 sleep 20
 [ "$(steps)" -gt "$before" ]; ok $? "resumed at step $before, $(($(steps) - before)) steps later"
-echo "1..$tests"
+finish
 exit $failed
