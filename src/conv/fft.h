@@ -41,6 +41,7 @@ typedef struct tare_fft {
   int chunk;                        /* images at a time */
   int batch;                        /* dense: tiles of a column at a time */
   int x_rows, y_rows;               /* dense: of a half-transformed tile */
+  size_t x_tile, y_tile;            /* dense: in a column, from a tile of images to the next, of outputs or of the images' gradients in their place */
   size_t x_stride, y_stride;        /* dense: from a column of a chunk to the next; others: a tile's spectrum */
   size_t w_stride[2];               /* dense: the same of the filters, [0] for forward, [1] for backward */
   size_t x_chunk, y_chunk;          /* half-transformed tiles, or spectra, of a chunk */

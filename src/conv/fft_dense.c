@@ -9,21 +9,24 @@
 enum { LINE = 16 };  /* floats of a cache line */
 enum { AHEAD = 1 };  /* tiles or filters that are fetched ahead of the one at hand */
 
-/* A chunk's half-transformed images, outputs (or their gradients), and gradients of images. */
-typedef struct stage { const tare_fft_call *c; float *x, *y, *dx; } stage;
+/* A chunk's half-transformed images and outputs, or the outputs' gradients and, column by column in their place, the images'. */
+typedef struct stage { const tare_fft_call *c; float *x, *y; } stage;
 
 static int all_tiles(const tare_fft_call *c) { return c->images * c->fft->shape.tiles; }
 
-/* Where a tile's block of lanes begins in a column: [group][tile][block][row][re, im][lane]. */
-static size_t place(const tare_fft_call *c, int group, int tile, int blocks, int block, int rows) {
-  return ((size_t)(group * all_tiles(c) + tile) * (size_t)blocks + (size_t)block) * (size_t)rows * 2 * (size_t)c->fft->shape.lanes;
+/* Where a tile's block of lanes begins in a column: [group][tile][block][row][re, im][lane], `floats` a tile. */
+static size_t place(const tare_fft_call *c, int group, int tile, size_t floats, int block, int rows) {
+  return (size_t)(group * all_tiles(c) + tile) * floats + (size_t)block * (size_t)rows * 2 * (size_t)c->fft->shape.lanes;
 }
 
 static size_t place_x(const tare_fft_call *c, int group, int tile, int block) {
-  return place(c, group, tile, c->fft->shape.in_blocks, block, c->fft->x_rows);
+  return place(c, group, tile, c->fft->x_tile, block, c->fft->x_rows);
 }
 static size_t place_y(const tare_fft_call *c, int group, int tile, int block) {
-  return place(c, group, tile, c->fft->shape.out_blocks, block, c->fft->y_rows);
+  return place(c, group, tile, c->fft->y_tile, block, c->fft->y_rows);
+}
+static size_t place_dx(const tare_fft_call *c, int group, int tile, int block) {
+  return place(c, group, tile, c->fft->y_tile, block, c->fft->x_rows);
 }
 
 /* A filter's: [group][outer channel][block of inner channels][row][re, im][lane]. */
@@ -89,13 +92,14 @@ static void image_gradient_rows(void *user, int job, int worker) {
   for (int i = 0; i < s->tiles; i++) {
     tare_tile_target to =
       tare_fft_input_tile(c, image, i, group * s->inputs + block * s->lanes, tare_fft_lanes_of(f, s->inputs, block));
-    f->kernels->inverse_rows(f->tile, w->dx + place_x(c, group, image * s->tiles + i, block), f->x_stride, &to, scratch_of(c, worker));
+    f->kernels->inverse_rows(f->tile, w->y + place_dx(c, group, image * s->tiles + i, block), f->y_stride, &to, scratch_of(c, worker));
   }
 }
 
 /* One column of the images, outputs or images' gradients: half-transformed in memory, and its spectra in a worker's. */
 typedef struct side {
   float *half;      /* of the whole chunk */
+  size_t tile;      /* floats from a tile to the next */
   int rows, blocks; /* of a tile: rows there is room for, vectors of channels */
   int image;        /* of an image, not of an output */
   float *spectra;   /* [frequency][tile][re of all lanes, im] */
@@ -112,10 +116,10 @@ typedef struct column {
   float *scratch, *filters, *gradients;
 } column;
 
-static side side_of(const tare_fft *f, int image, float *half, int at, float *spectra) {
+static side side_of(const tare_fft *f, int image, float *half, size_t tile, float *spectra) {
   const tare_fft_shape *s = &f->shape;
-  side a = {.image = image, .rows = image ? f->x_rows : f->y_rows, .blocks = image ? s->in_blocks : s->out_blocks, .spectra = spectra};
-  a.half = half ? half + (size_t)at * (image ? f->x_stride : f->y_stride) : NULL;
+  side a = {.image = image, .half = half, .tile = tile, .rows = image ? f->x_rows : f->y_rows, .blocks = image ? s->in_blocks : s->out_blocks,
+            .spectra = spectra};
   a.padded = tare_fft_padded(s, image ? s->inputs : s->outputs);
   a.pitch = tare_fft_pitch(2 * (size_t)f->batch * a.padded);
   return a;
@@ -128,9 +132,10 @@ static column column_of(const stage *w, int job, int worker) {
   size_t size = (size_t)s->size;
   int forward = w->c->passes & TARE_FORWARD;
   k.frequencies = tile_column_frequencies(f->tile, k.column);
-  k.x = side_of(f, 1, w->x, k.column, k.scratch + tare_fft_transform_scratch(f));
-  k.y = side_of(f, 0, w->y, k.column, k.x.spectra + size * k.x.pitch);
-  k.dx = side_of(f, 1, w->dx, k.column, k.y.spectra + size * k.y.pitch);
+  float *x = w->x ? w->x + (size_t)k.column * f->x_stride : NULL, *y = w->y + (size_t)k.column * f->y_stride;
+  k.x = side_of(f, 1, x, f->x_tile, k.scratch + tare_fft_transform_scratch(f));
+  k.y = side_of(f, 0, y, f->y_tile, k.x.spectra + size * k.x.pitch);
+  k.dx = side_of(f, 1, y, f->y_tile, k.y.spectra + size * k.y.pitch);
   k.ws = tare_fft_pitch(2 * (size_t)(forward ? s->inputs : s->outputs) * (forward ? k.y.padded : k.x.padded));
   k.filters = k.dx.spectra + (forward ? 0 : size * k.dx.pitch);
   k.gradients = k.filters + size * k.ws;
@@ -161,11 +166,13 @@ typedef void each_block(const column *k, const side *s, float *half, int end, fl
 
 static void each(const column *k, const side *s, each_block *run) {
   const tare_fft *f = k->w->c->fft;
+  const size_t block = 2 * (size_t)s->rows * (size_t)f->shape.lanes;
   for (int t = 0; t < k->tiles; t++) {
     tare_fft_span span = rows_of(f, k->first + t);
+    float *tile = s->half + place(k->w->c, k->group, k->first + t, s->tile, 0, s->rows);
     for (int b = 0; b < s->blocks; b++) {
-      float *half = s->half + place(k->w->c, k->group, k->first + t, s->blocks, b, s->rows);
-      fetch(half + (size_t)(AHEAD * s->rows * 2 * f->shape.lanes), s->rows, f->shape.lanes);
+      float *half = tile + (size_t)b * block;
+      fetch(b + 1 < s->blocks ? half + block : tile + s->tile, s->rows, f->shape.lanes);
       run(k, s, half, s->image ? span.end : span.outputs, s->spectra + (size_t)t * 2 * s->padded + (size_t)(b * f->shape.lanes));
     }
   }
@@ -309,7 +316,7 @@ void tare_fft_dense(const tare_fft_call *c) {
   const tare_fft_shape *s = &f->shape;
   tare_pool *pool = c->call->pool;
   int tiles = all_tiles(c) * s->groups, columns = (s->size / 2 + 1) * s->groups, forward = c->passes & TARE_FORWARD;
-  stage w = {.c = c, .x = c->x, .y = c->work, .dx = c->work + f->y_chunk};
+  stage w = {.c = c, .x = c->x, .y = c->work};
   if (c->passes != TARE_BACKWARD_DATA && (forward || !tare_fft_is_kept(c))) {
     if (f->means) tare_fft_find_means(c);
     tare_conv_each(pool, tiles * s->in_blocks, image_rows, &w);

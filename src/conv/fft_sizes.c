@@ -41,21 +41,29 @@ static void set_rows(tare_fft *f) {
   f->y_rows = axis->step < axis->out ? axis->step : axis->out;
 }
 
+static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
+
+/* Floats of a half-transformed tile in a column. A gradient of the images takes the place of the outputs' that it is made of. */
+static void set_tiles(tare_fft *f, int passes) {
+  const tare_fft_shape *s = &f->shape;
+  f->x_tile = 2 * (size_t)f->x_rows * tare_fft_padded(s, s->inputs);
+  f->y_tile = 2 * (size_t)f->y_rows * tare_fft_padded(s, s->outputs);
+  if (passes & TARE_BACKWARD_DATA) f->y_tile = largest(f->x_tile, f->y_tile);
+}
+
 static void set_chunk(tare_fft *f, int chunk, int flags) {
   const tare_fft_shape *s = &f->shape;
-  size_t tiles = (size_t)chunk * (size_t)s->tiles, all = 2 * tiles * (size_t)s->groups;
+  size_t tiles = (size_t)chunk * (size_t)s->tiles, all = tiles * (size_t)s->groups;
   f->chunk = chunk;
   f->means = flags & TARE_CONV_BRIGHTNESS ? tare_aligned(tiles * (size_t)s->groups * tare_fft_padded(s, s->inputs)) : 0;
   if (is_dense(f)) {
-    f->x_stride = tare_fft_pitch(all * (size_t)f->x_rows * tare_fft_padded(s, s->inputs));
-    f->y_stride = tare_fft_pitch(all * (size_t)f->y_rows * tare_fft_padded(s, s->outputs));
+    f->x_stride = tare_fft_pitch(all * f->x_tile);
+    f->y_stride = tare_fft_pitch(all * f->y_tile);
     f->x_chunk = columns_of(f) * f->x_stride;
     f->y_chunk = columns_of(f) * f->y_stride;
   } else if (s->mode == TARE_FFT_FEW) f->x_chunk = (size_t)(s->inputs * tare_fft_blocks(s, chunk * s->tiles)) * f->x_stride;
   else f->x_chunk = tiles * (size_t)s->in_blocks * f->x_stride;
 }
-
-static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
 
 /* Spectra in the workspace while a call goes over one chunk. */
 static size_t working_set(const tare_fft *f, int passes, int keep) {
@@ -63,7 +71,6 @@ static size_t working_set(const tare_fft *f, int passes, int keep) {
   size_t forward = passes & TARE_FORWARD ? x + f->y_chunk : 0, backward = 0;
   if (passes & TARE_BACKWARD_WEIGHTS) backward += x;
   if (passes & (TARE_BACKWARD_WEIGHTS | TARE_BACKWARD_DATA)) backward += f->y_chunk;
-  if (passes & TARE_BACKWARD_DATA && is_dense(f)) backward += f->x_chunk;
   return largest(forward, backward);
 }
 
@@ -120,6 +127,7 @@ tare_status tare_fft_set_sizes(tare_fft *f, tare_ready *r, tare_error *error) {
   int keep = q->passes & TARE_FORWARD && q->passes & TARE_BACKWARD_WEIGHTS;
   set_filters(f, q->passes);
   set_rows(f);
+  set_tiles(f, q->passes);
   if (!find_chunk(f, r, keep) && !find_chunk(f, r, 0))
     return tare_fail(error, TARE_E_UNSUPPORTED, "one image needs %zu bytes of workspace, %zu are allowed", 4 * r->workspace, 4 * q->limit);
   size_t outputs = (size_t)f->shape.groups * (size_t)f->shape.inputs * tare_fft_padded(&f->shape, f->shape.outputs);

@@ -98,21 +98,23 @@ INLINE void block(int rows, int vectors, tare_tile_product_kind kind, const tare
     }
 }
 
-/* All rows of one or two vectors of columns. The last rows are a smaller block. */
+/* All rows of one or two vectors of columns, in blocks of nearly equal size: in a small one every term waits for the one before it. */
 INLINE void rows_of(int vectors, tare_tile_product_kind kind, const tare_tile_product *p, const float *a, const float *b, float *d) {
-  int row = 0;
-  for (; row + ROWS <= p->rows; row += ROWS) block(ROWS, vectors, kind, p, a + row * p->a_row, b, d + row * p->d_row);
-  a += row * p->a_row;
-  d += row * p->d_row;
-  switch (p->rows - row) {
+  for (int row = 0, blocks = (p->rows + ROWS - 1) / ROWS; blocks > 0; blocks--) {
+    const int rows = (p->rows - row + blocks - 1) / blocks;
+    const float *from = a + row * p->a_row;
+    float *to = d + row * p->d_row;
+    switch (rows) {
 #if defined(__AVX512VL__)
-  case 5: block(5, vectors, kind, p, a, b, d); break;
+    case 6: block(6, vectors, kind, p, from, b, to); break;
 #endif
-  case 4: block(4, vectors, kind, p, a, b, d); break;
-  case 3: block(3, vectors, kind, p, a, b, d); break;
-  case 2: block(2, vectors, kind, p, a, b, d); break;
-  case 1: block(1, vectors, kind, p, a, b, d); break;
-  default: break;
+    case 5: block(5, vectors, kind, p, from, b, to); break;
+    case 4: block(4, vectors, kind, p, from, b, to); break;
+    case 3: block(3, vectors, kind, p, from, b, to); break;
+    case 2: block(2, vectors, kind, p, from, b, to); break;
+    default: block(1, vectors, kind, p, from, b, to); break;
+    }
+    row += rows;
   }
 }
 
