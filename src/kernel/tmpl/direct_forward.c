@@ -94,6 +94,17 @@ ALWAYS_INLINE void take_back(parts *p, int n, vector *sums) {
   for (int i = 0; i < n; i++) sums[i] = p->last[i];
 }
 
+/*
+ * The lines that the next block of groups writes are asked for while this one is summed. Two vectors of a pixel's channels at a time are written in strides, which
+ * no prefetcher follows.
+ */
+ALWAYS_INLINE void fetch_outputs(const row *r, const block *b, int count, int vectors) {
+  const REAL *y = r->y + (ptrdiff_t)(b->first + count) * r->d->out;
+#pragma GCC unroll 24
+  for (int j = 0; j < count; j++, y += r->d->out)
+    for (int v = 0; v < vectors * LANES; v += 64 / (int)sizeof(REAL)) __builtin_prefetch(y + v, 1);
+}
+
 typedef struct strides { ptrdiff_t step, tap, width; multiples m; } strides;
 
 /* `taps` taps of a filter row. */
@@ -121,6 +132,7 @@ ALWAYS_INLINE void fixed(const row *r, const block *b, int depthwise, int count,
   parts aside;
   aside.count = 0;
   begin(r, count, vectors, sums);
+  if (!depthwise) fetch_outputs(r, b, count, vectors);
   for (int a = 0, terms = 0; a < r->rows; a++) {
     const REAL *x = r->x[a] + b->first * s.step;
     for (int left = d->taps, taps; left; left -= taps, x += taps * s.tap, w += taps * s.width) {
