@@ -13,7 +13,7 @@ static const char *const names[TARE_LEVELS] = {"baseline", "avx2", "avx512"};
 
 const char *tare_level_name(tare_level level) { return names[level]; }
 
-static tare_level detect(void) {
+tare_level tare_cpu_hardware(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return TARE_LEVEL_BASELINE;
@@ -27,7 +27,7 @@ static tare_level detect(void) {
 }
 
 tare_level tare_cpu(void) {
-  tare_level level = detect();
+  tare_level level = tare_cpu_hardware();
   const char *mask = getenv("TARE_CPU");
   for (int i = 0; mask && i < (int)level; i++)
     if (strcmp(mask, names[i]) == 0) return (tare_level)i;

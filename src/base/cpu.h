@@ -12,6 +12,8 @@ typedef enum tare_level { TARE_LEVEL_BASELINE, TARE_LEVEL_AVX2, TARE_LEVEL_AVX51
  * The environment variable TARE_CPU=baseline|avx2|avx512 lowers it (never raises it).
  */
 tare_level tare_cpu(void);
+/* The same whatever TARE_CPU says. */
+tare_level tare_cpu_hardware(void);
 const char *tare_level_name(tare_level level);
 /* The processor's own name ("AMD EPYC 9B45 128-Core Processor"), or that of its architecture where it has none, into buffer. */
 void tare_cpu_model(char *buffer, size_t size);

@@ -70,6 +70,13 @@ typedef struct tare_candidate {
 extern const tare_candidate *const tare_candidates[];
 extern const tare_candidate tare_candidate_onednn, tare_candidate_direct, tare_candidate_fft, tare_candidate_im2col, tare_candidate_reference;
 
+/*
+ * Kinds of cores that cycles are estimated for: each estimate was fitted on one of either (doc/conv.md). What kernels are used is another matter: TARE_CPU
+ * lowers those, not the core.
+ */
+typedef enum tare_core { TARE_CORE_AVX512, TARE_CORE_OLDER, TARE_CORES } tare_core;
+tare_core tare_conv_core(void);
+
 /* The problem with the sizes of an axis of planes that were left 0 filled in, as plans and candidates see it. */
 tare_conv_problem tare_conv_problem_complete(const tare_conv_problem *problem);
 /* One plane in, one out: a 2-D problem. */

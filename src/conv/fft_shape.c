@@ -3,12 +3,17 @@
 #include "conv/fft.h"
 
 /*
- * Cycles of a unit of each kind of work; of the vectors read and written, of each of their lanes. A least-squares fit to the
- * times of 3,600 passes with 16 and 8 lanes (doc/conv.md): errors of 14 %.
+ * Cycles of a unit of each kind of work on each kind of core; of the vectors read and written, of each of their lanes. Least-squares fits to the
+ * times of 3,600 passes with 16 and 8 lanes, and of 1,350 with 8 (doc/conv.md): errors of 14 %.
  */
-static const tare_fft_work cost = {.transforms = 0.5, .products = 0.59, .near = 0.082, .far = 0.105, .beyond = 0.42, .spectra = 0.18, .pixels = 0.25,
-                                   .ragged = 5.2, .filters = 1.48, .tiles = 720};
-enum { FEW_CHANNELS = 4, L2_FLOATS = 1 << 17 };
+typedef struct cost { tare_fft_work work; double halves; } cost; /* halves: vectors of half a cache line that lie apart, in units of those beyond */
+static const cost costs[TARE_CORES] = {
+  [TARE_CORE_AVX512] = {{.transforms = 0.5, .products = 0.59, .near = 0.082, .far = 0.105, .beyond = 0.42, .spectra = 0.18, .pixels = 0.25,
+                         .ragged = 5.2, .filters = 1.48, .tiles = 720}, 1},
+  [TARE_CORE_OLDER] = {{.transforms = 0.7, .products = 0.67, .near = 0.108, .far = 0.136, .beyond = 0.615, .spectra = 0.238, .pixels = 0.326,
+                        .ragged = 6.8, .filters = 1.96, .tiles = 880}, 3},
+};
+enum { FEW_CHANNELS = 4, L2_FLOATS = 1 << 17, LINE = 16 }; /* floats of a cache, of a line of it */
 
 static int smaller(int a, int b) { return a < b ? a : b; }
 static int larger(int a, int b) { return a > b ? a : b; }
@@ -155,7 +160,8 @@ tare_fft_work tare_fft_work_of(const tare_fft_shape *s, const tare_query *q) {
   else add_point(s, q, &w);
   int apart = q->problem.channels > s->lanes; /* a vector of channels is a part of a pixel: no two neighbours in memory */
   double share = tare_conv_beyond(sizeof(float) * footprint(s, q));
-  w.beyond = share * (w.far + w.pixels * (apart ? 3 : 1));
+  double lines = s->mode == TARE_FFT_FEW && s->outputs > s->lanes && s->lanes < LINE ? costs[tare_conv_core()].halves : apart ? 3 : 1;
+  w.beyond = share * (w.far + w.pixels * lines);
   w.far *= 1 - share;
   if (apart && q->problem.channels % s->lanes) w.ragged = w.pixels;
   w.pixels *= 1 - share;
@@ -165,9 +171,9 @@ tare_fft_work tare_fft_work_of(const tare_fft_shape *s, const tare_query *q) {
 
 static double cycles_of(const tare_fft_shape *s, const tare_query *q) {
   if (s->mode == TARE_FFT_FEW && q->passes & TARE_BACKWARD_DATA) return -1;
-  tare_fft_work w = tare_fft_work_of(s, q);
-  double lanes = w.near * cost.near + w.far * cost.far + w.beyond * cost.beyond + w.spectra * cost.spectra + w.pixels * cost.pixels + w.filters * cost.filters;
-  return w.transforms * cost.transforms + w.products * cost.products + s->lanes * lanes + w.ragged * cost.ragged + w.tiles * cost.tiles;
+  const tare_fft_work w = tare_fft_work_of(s, q), *c = &costs[tare_conv_core()].work;
+  double lanes = w.near * c->near + w.far * c->far + w.beyond * c->beyond + w.spectra * c->spectra + w.pixels * c->pixels + w.filters * c->filters;
+  return w.transforms * c->transforms + w.products * c->products + s->lanes * lanes + w.ragged * c->ragged + w.tiles * c->tiles;
 }
 
 double tare_fft_choose(const tare_query *q, tare_fft_shape *out) {
