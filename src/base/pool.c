@@ -13,12 +13,16 @@ enum { SPINS = 4000 };
 struct worker { tare_pool *pool; int index; pthread_t thread; };
 
 struct tare_pool {
-  int started; /* threads beside the caller */
+  int threads;             /* workers, the caller among them */
+  int started;             /* threads beside the caller; 0 with a runner */
+  tare_pool_runner runner; /* NULL: threads of the pool's own */
+  void *context;
   pthread_mutex_t lock;
   pthread_cond_t wake, done;
   atomic_uint generation;  /* one more for each run */
   atomic_int next;         /* the next job to be taken */
   atomic_int busy;         /* workers that have not finished this run */
+  atomic_int entered;      /* workers that a runner has brought to this run */
   int jobs, stop;
   tare_job run;
   void *user;
@@ -72,15 +76,20 @@ static void start_run(tare_pool *pool) {
   pthread_mutex_unlock(&pool->lock);
 }
 
-void tare_pool_run(tare_pool *pool, int jobs, tare_job run, void *user) {
-  if (!pool || !run) return;
-  if (pool->started == 0 || jobs == 1) {
-    for (int job = 0; job < jobs; job++) run(user, job, 0);
-    return;
-  }
-  pool->jobs = jobs;
-  pool->run = run;
-  pool->user = user;
+/* What a runner calls. A call takes a number instead of being given one: no runner can give the same twice. */
+static void come_to_work(void *argument) {
+  tare_pool *pool = argument;
+  int worker = atomic_fetch_add(&pool->entered, 1);
+  if (worker < pool->threads) take_jobs(pool, worker);
+}
+
+static void run_elsewhere(tare_pool *pool) {
+  atomic_store(&pool->next, 0);
+  atomic_store(&pool->entered, 0);
+  pool->runner(pool->context, pool->threads < pool->jobs ? pool->threads : pool->jobs, come_to_work, pool);
+}
+
+static void run_here(tare_pool *pool) {
   start_run(pool);
   take_jobs(pool, 0);
   for (int i = 0; i < SPINS && atomic_load(&pool->busy) > 0; i++) rest();
@@ -89,7 +98,21 @@ void tare_pool_run(tare_pool *pool, int jobs, tare_job run, void *user) {
   pthread_mutex_unlock(&pool->lock);
 }
 
-tare_status tare_pool_create(int threads, tare_pool **out, tare_error *error) {
+void tare_pool_run(tare_pool *pool, int jobs, tare_job run, void *user) {
+  if (!pool || !run) return;
+  if (pool->threads == 1 || jobs < 2) {
+    for (int job = 0; job < jobs; job++) run(user, job, 0);
+    return;
+  }
+  pool->jobs = jobs;
+  pool->run = run;
+  pool->user = user;
+  if (pool->runner) run_elsewhere(pool);
+  else run_here(pool);
+}
+
+/* A pool without threads yet. */
+static tare_status create(int threads, tare_pool **out, tare_error *error) {
   if (threads < 1 || threads > MAX_THREADS)
     return tare_fail(error, TARE_E_ARGUMENT, "threads must be 1 to %d, not %d", MAX_THREADS, threads);
   if (!out) return tare_fail(error, TARE_E_ARGUMENT, "a thread pool needs a place to go");
@@ -98,6 +121,15 @@ tare_status tare_pool_create(int threads, tare_pool **out, tare_error *error) {
   pthread_mutex_init(&pool->lock, NULL);
   pthread_cond_init(&pool->wake, NULL);
   pthread_cond_init(&pool->done, NULL);
+  pool->threads = threads;
+  *out = pool;
+  return TARE_OK;
+}
+
+tare_status tare_pool_create(int threads, tare_pool **out, tare_error *error) {
+  tare_pool *pool = NULL;
+  tare_status status = create(threads, out ? &pool : NULL, error);
+  if (status) return status;
   for (int i = 1; i < threads; i++) {
     pool->workers[i] = (struct worker){.pool = pool, .index = i};
     if (pthread_create(&pool->workers[i].thread, NULL, work, &pool->workers[i])) {
@@ -107,6 +139,15 @@ tare_status tare_pool_create(int threads, tare_pool **out, tare_error *error) {
     pool->started++;
   }
   *out = pool;
+  return TARE_OK;
+}
+
+tare_status tare_pool_create_with(int threads, tare_pool_runner runner, void *context, tare_pool **out, tare_error *error) {
+  if (!runner) return tare_fail(error, TARE_E_ARGUMENT, "a pool on threads of others needs a function that runs on them");
+  tare_status status = create(threads, out, error);
+  if (status) return status;
+  (*out)->runner = runner;
+  (*out)->context = context;
   return TARE_OK;
 }
 

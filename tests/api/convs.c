@@ -6,6 +6,11 @@
 
 static void job(void *user, int number, int worker) { (void)user, (void)number, (void)worker; }
 
+static void runner(void *context, int threads, void (*body)(void *argument), void *argument) {
+  (void)context, (void)threads;
+  body(argument);
+}
+
 static void pools(void) {
   tare_pool *pool;
   GIVES(const void *, tare_status_name((tare_status)12345), got != NULL);
@@ -14,6 +19,10 @@ static void pools(void) {
   REFUSES(tare_pool_create(0, &pool, ERR));
   REFUSES(tare_pool_create(257, &pool, ERR));
   REFUSES(tare_pool_create(1, NULL, ERR));
+  REFUSES(tare_pool_create_with(0, runner, NULL, &pool, ERR));
+  REFUSES(tare_pool_create_with(257, runner, NULL, &pool, ERR));
+  REFUSES(tare_pool_create_with(2, NULL, NULL, &pool, ERR));
+  REFUSES(tare_pool_create_with(2, runner, NULL, NULL, ERR));
   IGNORES(tare_pool_run(NULL, 1, job, NULL));
   NEED(tare_pool_create(1, &pool, ERR)); /* no threads: a child has none of its parent's */
   IGNORES(tare_pool_run(pool, 1, NULL, NULL));

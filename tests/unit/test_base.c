@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +90,63 @@ static void pool_runs_each_job_once(void **state) {
   assert_null(pool);
 }
 
+/* Jobs done, and who is at work: no worker may have two jobs at a time. */
+typedef struct shift { atomic_int done[60], at_work[5]; atomic_int wrong; } shift;
+
+static void shift_job(void *user, int job, int worker) {
+  shift *s = user;
+  if (worker < 0 || worker >= 5 || atomic_fetch_add(&s->at_work[worker], 1)) {
+    atomic_store(&s->wrong, 1);
+    return;
+  }
+  atomic_fetch_add(&s->done[job], 1);
+  atomic_fetch_sub(&s->at_work[worker], 1);
+}
+
+/* What a runner of the tests does: so many calls, each on a thread of its own or one after another. */
+typedef struct manner { int calls, threaded, asked; } manner;
+typedef struct order { void (*body)(void *argument); void *argument; } order;
+
+static void *obey(void *own) {
+  const order *o = own;
+  o->body(o->argument);
+  return NULL;
+}
+
+static void runner(void *context, int threads, void (*body)(void *argument), void *argument) {
+  manner *m = context;
+  pthread_t made[16];
+  order o = {body, argument};
+  m->asked++;
+  assert_in_range(threads, 2, 5);
+  for (int i = 1; i < m->calls; i++) {
+    if (m->threaded) assert_int_equal(pthread_create(&made[i], NULL, obey, &o), 0);
+    else body(argument);
+  }
+  body(argument);
+  for (int i = 1; i < m->calls && m->threaded; i++) pthread_join(made[i], NULL);
+}
+
+static void a_runner_brings_the_threads(void **state) {
+  (void)state;
+  static const manner manners[] = {{.calls = 4, .threaded = 1}, {.calls = 1}, {.calls = 2, .threaded = 1}, {.calls = 9, .threaded = 1}, {.calls = 9}};
+  for (size_t which = 0; which < sizeof manners / sizeof *manners; which++)
+    for (int threads = 1; threads <= 5; threads += 2) {
+      tare_pool *pool;
+      manner m = manners[which];
+      assert_int_equal(tare_pool_create_with(threads, runner, &m, &pool, NULL), TARE_OK);
+      for (int jobs = 0; jobs < 60; jobs++) {
+        shift s = {0};
+        m.asked = 0;
+        tare_pool_run(pool, jobs, shift_job, &s);
+        for (int i = 0; i < 60; i++) assert_int_equal(s.done[i], i < jobs);
+        assert_false(s.wrong);
+        assert_int_equal(m.asked, threads > 1 && jobs > 1);
+      }
+      tare_pool_free(pool);
+    }
+}
+
 static void numbers_are_read_strictly(void **state) {
   (void)state;
   int64_t i;
@@ -154,6 +213,7 @@ int main(void) {
     cmocka_unit_test(alloc_is_aligned_and_zeroed),
     cmocka_unit_test(rng_repeats_and_has_the_right_moments),
     cmocka_unit_test(pool_runs_each_job_once),
+    cmocka_unit_test(a_runner_brings_the_threads),
     cmocka_unit_test(numbers_are_read_strictly),
     cmocka_unit_test(a_file_is_there_whole_or_not_at_all),
     cmocka_unit_test(errors_and_text),

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -53,13 +55,15 @@ static void drop(fixture *f) {
   for (int i = 0; i < 8; i++) tare_free(f->memory[i]);
 }
 
-static void run(fixture *f, int threads, int keep) {
+static void run_with(fixture *f, int threads, tareconv_parallel parallel, int keep) {
   char message[TARECONV_MESSAGE];
   const tareconv_arrays forward = {.x = f->x, .weights = f->weights, .bias = f->bias, .y = f->y, .saved = keep ? f->saved : NULL};
   const tareconv_arrays backward = {.x = f->x, .weights = f->weights, .dy = f->dy, .saved = forward.saved, .dx = f->dx, .dweights = f->dweights};
-  assert_int_equal(tareconv_forward(f->call, threads, &forward, message), 0);
-  assert_int_equal(tareconv_backward(f->call, threads, &backward, message), 0);
+  assert_int_equal(tareconv_forward(f->call, threads, parallel, &forward, message), 0);
+  assert_int_equal(tareconv_backward(f->call, threads, parallel, &backward, message), 0);
 }
+
+static void run(fixture *f, int threads, int keep) { run_with(f, threads, NULL, keep); }
 
 static void same(const fixture *a, const fixture *b) {
   assert_memory_equal(a->y, b->y, a->sizes.y * sizeof(float));
@@ -88,8 +92,8 @@ static void against_doubles(const fixture *f, const char *call) {
   double *bias = doubled(f->bias, f->sizes.bias), *y = tare_alloc(f->sizes.y, sizeof *y), *dx = tare_alloc(f->sizes.x, sizeof *dx);
   double *dw = tare_alloc(f->sizes.weights, sizeof *dw);
   const tareconv_arrays arrays = {.x = x, .weights = w, .bias = bias, .dy = dy, .y = y, .dx = dx, .dweights = dw};
-  assert_int_equal(tareconv_forward(call, 0, &arrays, message), 0);
-  assert_int_equal(tareconv_backward(call, 0, &arrays, message), 0);
+  assert_int_equal(tareconv_forward(call, 0, NULL, &arrays, message), 0);
+  assert_int_equal(tareconv_backward(call, 0, NULL, &arrays, message), 0);
   near(f->y, y, f->sizes.y);
   near(f->dx, dx, f->sizes.x);
   near(f->dweights, dw, f->sizes.weights);
@@ -145,6 +149,57 @@ static void threads_at_once(void **state) {
   drop(&one);
 }
 
+/* In place of GOMP_parallel: three threads, of which the caller is one. */
+typedef struct order { void (*body)(void *argument); void *argument; } order;
+static atomic_int regions;
+
+static void *obey(void *own) {
+  const order *o = own;
+  o->body(o->argument);
+  return NULL;
+}
+
+static void parallel(void (*body)(void *argument), void *argument, unsigned threads, unsigned flags) {
+  order o = {body, argument};
+  pthread_t made[2];
+  regions++;
+  assert_int_equal(threads, 0);
+  assert_int_equal(flags, 0);
+  for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&made[i], NULL, obey, &o), 0);
+  body(argument);
+  for (int i = 0; i < 2; i++) pthread_join(made[i], NULL);
+}
+
+/* Inside a parallel region: the caller alone. */
+static void alone(void (*body)(void *argument), void *argument, unsigned threads, unsigned flags) {
+  (void)threads, (void)flags;
+  body(argument);
+}
+
+static int cores(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+}
+
+static void threads_of_others(void **state) {
+  (void)state;
+  fixture one, other;
+  make(&one, "n2c8h24o8k9p4 nchw f32 7 0", 0, 3);
+  make(&other, one.call, 3, 3);
+  run(&one, 2, 1);
+  assert_int_equal(regions, 0);
+  run_with(&other, 0, parallel, 1);
+  same(&one, &other);
+  assert_int_equal(regions > 0, cores() > 1);
+  run_with(&other, 0, alone, 0);
+  same(&one, &other);
+  regions = 0;
+  run_with(&other, 1, parallel, 1);
+  assert_int_equal(regions, 0); /* one thread is the caller */
+  drop(&one);
+  drop(&other);
+}
+
 static void many_problems(void **state) {
   (void)state;
   char call[100], message[TARECONV_MESSAGE];
@@ -171,7 +226,7 @@ static void wrong_calls(void **state) {
   fixture f;
   make(&f, "n1c2h9o2k3 nchw f32 1 0", 0, 1);
   const tareconv_arrays backward = {.x = f.x, .weights = f.weights, .dy = f.dy, .dx = f.dx};
-  assert_int_equal(tareconv_backward(f.call, 1, &backward, message), TARE_E_ARGUMENT);
+  assert_int_equal(tareconv_backward(f.call, 1, NULL, &backward, message), TARE_E_ARGUMENT);
   assert_non_null(strstr(message, "passes"));
   drop(&f);
 }
@@ -195,8 +250,9 @@ static void a_child_goes_on(void **state) {
   pid_t child = fork();
   assert_true(child >= 0);
   if (!child) {
-    run(&other, 2, 1);
-    _exit(memcmp(one.y, other.y, one.sizes.y * sizeof(float)) != 0);
+    regions = 0;
+    run_with(&other, 2, parallel, 1);
+    _exit(regions || memcmp(one.y, other.y, one.sizes.y * sizeof(float)));
   }
   int status;
   assert_int_equal(waitpid(child, &status, 0), child);
@@ -207,7 +263,7 @@ static void a_child_goes_on(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(random_problems), cmocka_unit_test(threads_at_once), cmocka_unit_test(many_problems), cmocka_unit_test(wrong_calls),
-    cmocka_unit_test(described), cmocka_unit_test(a_child_goes_on)};
+    cmocka_unit_test(random_problems), cmocka_unit_test(threads_at_once), cmocka_unit_test(threads_of_others),
+    cmocka_unit_test(many_problems), cmocka_unit_test(wrong_calls), cmocka_unit_test(described), cmocka_unit_test(a_child_goes_on)};
   return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
 }

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine's calls on addresses. cffi lets go of the interpreter's lock while C works."""
+"""The engine's calls on addresses. cffi lets go of the interpreter's lock while C works.
+
+`threads`: at most so many, 0 for all that the process may use; `parallel`: the address of OpenMP's GOMP_parallel, whose threads these are then, 0: threads of
+the engine's own.
+"""
 
 from __future__ import annotations
 
@@ -34,21 +38,26 @@ def sizes(call: str) -> Sizes:
     return Sizes(out.x, out.weights, out.bias, out.y, out.saved)
 
 
-def _run(function, call: str, threads: int, addresses: dict[str, int]) -> None:
+def _run(function, call: str, threads: int, parallel: int, addresses: dict[str, int]) -> None:
     arrays, message = ffi.new("tareconv_arrays *"), ffi.new("char[]", _MESSAGE)
     for name, address in addresses.items():
         setattr(arrays, name, ffi.cast("void *", address))
-    _check(function(call.encode(), threads, arrays, message), message)
+    _check(function(call.encode(), threads, ffi.cast("tareconv_parallel", parallel), arrays, message), message)
 
 
-def forward(call: str, threads: int = 0, **addresses: int) -> None:
+def forward(call: str, threads: int = 0, parallel: int = 0, **addresses: int) -> None:
     """y (and what is saved) of x, weights and bias; addresses by the names of tareconv_arrays, 0 or left out: none."""
-    _run(lib.tareconv_forward, call, threads, addresses)
+    _run(lib.tareconv_forward, call, threads, parallel, addresses)
 
 
-def backward(call: str, threads: int = 0, **addresses: int) -> None:
+def backward(call: str, threads: int = 0, parallel: int = 0, **addresses: int) -> None:
     """dx and dweights, each where it has an address, of x, weights, dy and what forward saved."""
-    _run(lib.tareconv_backward, call, threads, addresses)
+    _run(lib.tareconv_backward, call, threads, parallel, addresses)
+
+
+def watch_forks() -> None:
+    """From now on a forked child runs calls on threads of the engine's own, whatever `parallel` says; else from the first call on."""
+    lib.tareconv_watch_forks()
 
 
 def describe(call: str) -> str:

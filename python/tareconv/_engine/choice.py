@@ -29,6 +29,8 @@ _SIZES = 6
 
 Step = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 """A framework's passes on x, weights and dy (x nchw or nhwc as the choice says, weights [o][c/g][k...]); returns when they are done."""
+Threads = Callable[[], tuple[int, int]]
+"""How many threads the engine may use in the calling thread, and whose (calls.py)."""
 
 
 def check(engine: str) -> str:
@@ -48,17 +50,17 @@ def _images(g: Geometry, layout: str) -> tuple[np.ndarray, ...]:
     return tuple(draw.standard_normal(s, dtype=np.float32) for s in shapes)
 
 
-def _engine_step(call: str, passes: int) -> Step:
+def _engine_step(call: str, passes: int, threads: tuple[int, int]) -> Step:
     saved = np.empty(calls.sizes(call).saved if passes != FORWARD else 0, np.float32)
 
     def step(x: np.ndarray, weights: np.ndarray, dy: np.ndarray) -> None:
         y, dx, dweights = np.empty_like(dy), np.empty_like(x), np.empty_like(weights)
         pointers = {"x": x, "weights": weights, "saved": saved}
-        calls.forward(call, **{name: a.ctypes.data for name, a in {**pointers, "y": y}.items() if a.size})
+        calls.forward(call, *threads, **{name: a.ctypes.data for name, a in {**pointers, "y": y}.items() if a.size})
         if passes != FORWARD:
             wanted = {"dx": dx} if passes & DATA else {}
             wanted |= {"dweights": dweights} if passes & WEIGHTS else {}
-            calls.backward(call, **{name: a.ctypes.data for name, a in {**pointers, "dy": dy, **wanted}.items() if a.size})
+            calls.backward(call, *threads, **{name: a.ctypes.data for name, a in {**pointers, "dy": dy, **wanted}.items() if a.size})
 
     return step
 
@@ -82,9 +84,9 @@ def _turns(steps: Sequence[Step], arrays: tuple[np.ndarray, ...]) -> list[float]
     return best
 
 
-def _measure(g: Geometry, layout: str, passes: int, framework: Callable[[Geometry], Step]) -> tuple[float, float]:
+def _measure(g: Geometry, layout: str, passes: int, framework: Callable[[Geometry], Step], threads: Threads) -> tuple[float, float]:
     """Seconds of the engine and of the framework (of one image, where that takes longer already)."""
-    ours, arrays = _engine_step(g.call(layout, passes), passes), _images(g, layout)
+    ours, arrays = _engine_step(g.call(layout, passes), passes, threads()), _images(g, layout)
     one = dataclasses.replace(g, batch=1)
     best, single = _turns([ours], arrays)[0], _turns([framework(one)], _images(one, layout))[0]
     if single > best:
@@ -99,10 +101,10 @@ def _nearest(images: tuple[int, ...], known: Iterable[tuple[int, ...]]) -> tuple
 
 
 class Choices:
-    """What was measured for one framework; `framework` makes its step for a geometry, a layout and a sum of passes."""
+    """What was measured for one framework; `framework` makes its step for a geometry, a layout and a sum of passes, `threads` says whose the engine takes."""
 
-    def __init__(self, name: str, framework: Callable[[Geometry, str, int], Step]):
-        self._name, self._framework = name, framework
+    def __init__(self, name: str, framework: Callable[[Geometry, str, int], Step], threads: Threads = lambda: (0, 0)):
+        self._name, self._framework, self._threads = name, framework, threads
         self._lock = threading.Lock()
         self._known: dict[tuple, dict[tuple, bool]] = {}  # by all but the images' sizes, then by these
 
@@ -120,7 +122,7 @@ class Choices:
     def _ask(self, g: Geometry, layout: str, passes: int) -> bool:
         # In a thread of its own nothing that the framework is doing here (tracing, recording gradients) sees the measurement.
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
-            ours, theirs = thread.submit(_measure, g, layout, passes, lambda h: self._framework(h, layout, passes)).result()
+            ours, theirs = thread.submit(_measure, g, layout, passes, lambda h: self._framework(h, layout, passes), self._threads).result()
         if os.environ.get("TARE_VERBOSE"):
             print(f"tareconv: {g.call(layout, passes)}: tare {ours * 1e3:.3g} ms, {self._name} {theirs * 1e3:.3g} ms", file=sys.stderr)
         return ours < theirs

@@ -9,6 +9,9 @@ _Static_assert(sizeof((tare_error *)0)->message == TARECONV_MESSAGE, "one length
 
 enum { LINE = 64 };
 
+/* What a call says beside its string. */
+typedef struct wish { int threads; tareconv_parallel parallel; const tareconv_arrays *arrays; } wish;
+
 /* A call at work: its plan, its crew, and what is still free of the crew's memory (areas of whole lines). */
 typedef struct work { tareconv_plan *plan; tareconv_crew *crew; char *free; } work;
 
@@ -63,11 +66,11 @@ static tare_status check_passes(const work *w, int passes, tare_error *error) {
   return TARE_OK;
 }
 
-static tare_status begin(work *w, const char *call, int threads, int passes, const tareconv_arrays *arrays, tare_error *error) {
+static tare_status begin(work *w, const char *call, const wish *how, int passes, tare_error *error) {
   tare_status status = tareconv_plan_get(call, &w->plan, error);
   if (status) return status;
   status = check_passes(w, passes, error);
-  if (!status) status = tareconv_crew_get(threads, bytes_needed(w, arrays), &w->crew, error);
+  if (!status) status = tareconv_crew_get(how->threads, how->parallel, bytes_needed(w, how->arrays), &w->crew, error);
   if (status) tareconv_plan_put(w->plan);
   else w->free = w->crew->memory;
   return status;
@@ -84,10 +87,11 @@ static void *kept_in(const work *w, const void *saved) {
   return saved ? (char *)(uintptr_t)saved + bytes_of(w, w->plan->kept_at) : NULL;
 }
 
-static tare_status forward(const char *call, int threads, const tareconv_arrays *a, tare_error *error) {
+static tare_status forward(const char *call, const wish *how, tare_error *error) {
   work w;
-  tare_status status = begin(&w, call, threads, TARE_FORWARD, a, error);
+  tare_status status = begin(&w, call, how, TARE_FORWARD, error);
   if (status) return status;
+  const tareconv_arrays *a = how->arrays;
   const tareconv_sizes *s = &w.plan->sizes;
   const tare_conv_plan *plan = w.plan->plan;
   void *workspace = take(&w, bytes_of(&w, tare_conv_workspace_size(plan)));
@@ -112,10 +116,11 @@ static tare_status prepared_of(work *w, const void *saved, const void *weights, 
   return tare_conv_prepare(plan, aligned_input(w, weights, w->plan->sizes.weights), fresh, workspace, w->crew->pool);
 }
 
-static tare_status backward(const char *call, int threads, const tareconv_arrays *a, tare_error *error) {
+static tare_status backward(const char *call, const wish *how, tare_error *error) {
   work w;
+  const tareconv_arrays *a = how->arrays;
   int passes = (a->dx ? TARE_BACKWARD_DATA : 0) | (a->dweights ? TARE_BACKWARD_WEIGHTS : 0);
-  tare_status status = begin(&w, call, threads, passes, a, error);
+  tare_status status = begin(&w, call, how, passes, error);
   if (status) return status;
   const tareconv_sizes *s = &w.plan->sizes;
   const tare_conv_plan *plan = w.plan->plan;
@@ -149,14 +154,14 @@ int tareconv_sizes_of(const char *call, tareconv_sizes *out, char *message) {
   return 0;
 }
 
-int tareconv_forward(const char *call, int threads, const tareconv_arrays *arrays, char *message) {
+int tareconv_forward(const char *call, int threads, tareconv_parallel parallel, const tareconv_arrays *arrays, char *message) {
   tare_error error;
-  return told(forward(call, threads, arrays, &error), &error, message);
+  return told(forward(call, &(wish){threads, parallel, arrays}, &error), &error, message);
 }
 
-int tareconv_backward(const char *call, int threads, const tareconv_arrays *arrays, char *message) {
+int tareconv_backward(const char *call, int threads, tareconv_parallel parallel, const tareconv_arrays *arrays, char *message) {
   tare_error error;
-  return told(backward(call, threads, arrays, &error), &error, message);
+  return told(backward(call, &(wish){threads, parallel, arrays}, &error), &error, message);
 }
 
 size_t tareconv_describe(const char *call, char *text, size_t size, char *message) {

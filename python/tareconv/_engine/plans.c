@@ -21,6 +21,7 @@ static struct {
   int count;
   unsigned long clock;
   tareconv_crew *crews; /* those without work */
+  int is_child;         /* of a fork */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .forking = PTHREAD_ONCE_INIT};
 
 static void lock(void) { pthread_mutex_lock(&state.lock); }
@@ -29,10 +30,13 @@ static void unlock(void) { pthread_mutex_unlock(&state.lock); }
 /* The threads of a crew do not live on in a child: it makes new ones, and lets the memory of the old lie. */
 static void in_child(void) {
   state.crews = NULL;
+  state.is_child = 1;
   unlock();
 }
 
-static void watch_forks(void) { pthread_atfork(lock, unlock, in_child); }
+static void watch(void) { pthread_atfork(lock, unlock, in_child); }
+
+void tareconv_watch_forks(void) { pthread_once(&state.forking, watch); }
 
 tare_status tareconv_fail(tare_error *error, tare_status status, const char *format, ...) {
   if (!error) return status;
@@ -178,10 +182,10 @@ static void free_crew(tareconv_crew *crew) {
 }
 
 /* Under the lock: a crew of so many threads from those without work, or NULL. */
-static tareconv_crew *idle_crew(int threads) {
+static tareconv_crew *idle_crew(int threads, tareconv_parallel parallel) {
   for (tareconv_crew **at = &state.crews; *at; at = &(*at)->next) {
     tareconv_crew *crew = *at;
-    if (crew->threads != threads) continue;
+    if (crew->threads != threads || crew->parallel != parallel) continue;
     *at = crew->next;
     return crew;
   }
@@ -198,19 +202,31 @@ static tare_status grow(tareconv_crew *crew, size_t bytes, tare_error *error) {
   return tareconv_fail(error, TARE_E_MEMORY, "out of memory: a convolution needs a workspace of %zu MiB", bytes >> 20);
 }
 
-tare_status tareconv_crew_get(int threads, size_t bytes, tareconv_crew **out, tare_error *error) {
-  pthread_once(&state.forking, watch_forks);
+/* A runner of tare/pool.h. */
+static void run_on_openmp(void *context, int threads, void (*body)(void *), void *argument) {
+  const tareconv_crew *crew = context;
+  (void)threads; /* engine.h: as many as OpenMP has for the caller, or it would end some and start them again */
+  crew->parallel(body, argument, 0, 0);
+}
+
+static tare_status make_crew(int threads, tareconv_parallel parallel, tareconv_crew **out, tare_error *error) {
+  tareconv_crew *crew = calloc(1, sizeof *crew);
+  if (!crew) return tareconv_fail(error, TARE_E_MEMORY, "out of memory");
+  crew->threads = threads;
+  crew->parallel = parallel;
+  *out = crew;
+  return parallel ? tare_pool_create_with(threads, run_on_openmp, crew, &crew->pool, error) : tare_pool_create(threads, &crew->pool, error);
+}
+
+tare_status tareconv_crew_get(int threads, tareconv_parallel parallel, size_t bytes, tareconv_crew **out, tare_error *error) {
+  tareconv_watch_forks();
   if (threads < 1 || threads > all_cores()) threads = all_cores();
   lock();
-  tareconv_crew *crew = idle_crew(threads);
+  if (state.is_child) parallel = NULL;
+  tareconv_crew *crew = idle_crew(threads, parallel);
   unlock();
-  tare_status status = TARE_OK;
-  if (!crew) {
-    crew = calloc(1, sizeof *crew);
-    if (!crew) return tareconv_fail(error, TARE_E_MEMORY, "out of memory");
-    crew->threads = threads;
-    status = tare_pool_create(threads, &crew->pool, error);
-  }
+  tare_status status = crew ? TARE_OK : make_crew(threads, parallel, &crew, error);
+  if (!crew) return status;
   if (!status) status = grow(crew, bytes, error);
   if (status) free_crew(crew);
   else *out = crew;

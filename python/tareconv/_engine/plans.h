@@ -25,13 +25,14 @@ void tareconv_plan_put(tareconv_plan *plan);
 typedef struct tareconv_crew {
   tare_pool *pool;
   int threads;
+  tareconv_parallel parallel; /* whose threads the pool's are; NULL: its own */
   void *memory;
   size_t size;               /* bytes of memory */
   struct tareconv_crew *next;
 } tareconv_crew;
 
 /* A crew of nobody else, of `threads` (0: all that the process may use), with at least `bytes` of memory, 64-byte aligned. */
-tare_status tareconv_crew_get(int threads, size_t bytes, tareconv_crew **out, tare_error *error);
+tare_status tareconv_crew_get(int threads, tareconv_parallel parallel, size_t bytes, tareconv_crew **out, tare_error *error);
 void tareconv_crew_put(tareconv_crew *crew);
 
 /* Fills *error, which may be NULL; returns its status. */

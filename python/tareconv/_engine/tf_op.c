@@ -129,7 +129,7 @@ static void forward(void *kernel, TF_OpKernelContext *context) {
   if (begin(&r, 2)) {
     tareconv_arrays arrays = {.x = data(r.inputs[0]), .weights = data(r.inputs[1]), .y = result(&r)};
     if (arrays.y) arrays.saved = flat_output(&r, 1, r.attributes->passes == FORWARD ? 0 : r.sizes.saved);
-    if (ok(r.status) && engine->forward(r.call, 0, &arrays, message)) fail(&r, message);
+    if (ok(r.status) && engine->forward(r.call, 0, NULL, &arrays, message)) fail(&r, message);
   }
   end(&r);
 }
@@ -144,7 +144,7 @@ static void backward(void *kernel, TF_OpKernelContext *context) {
       fail(&r, "tareconv: a gradient of the result's size was expected");
     if (ok(r.status)) arrays.dx = output_like(&r, 0, r.inputs[0], r.attributes->wanted & DATA);
     if (ok(r.status)) arrays.dweights = output_like(&r, 1, r.inputs[1], r.attributes->wanted & WEIGHTS);
-    if (ok(r.status) && engine->backward(r.call, 0, &arrays, message)) fail(&r, message);
+    if (ok(r.status) && engine->backward(r.call, 0, NULL, &arrays, message)) fail(&r, message);
   }
   end(&r);
 }

@@ -12,13 +12,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import calls
+from . import calls, openmp
 from .problem import DATA, FORWARD, WEIGHTS, Geometry, result_size
 
 _PRECISIONS = {torch.float32: "f32", torch.float64: "f64"}
 _SIZES = {"dy": "y", "dx": "x", "dweights": "weights"}
 """Of which array an output or gradient has the size, where the name differs."""
 _LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+_PARALLEL = openmp.torch_parallel()
+
+
+def threads() -> tuple[int, int]:
+    """How many threads a call may use here, and whose they are: the arguments `threads` and `parallel` of the engine's calls."""
+    return torch.get_num_threads(), _PARALLEL
 
 
 def _last(x: Tensor) -> bool:
@@ -71,7 +77,7 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padd
     y = _empty(x, _result_shape(x.shape, weight.shape, stride, padding, dilation), last)
     saved = x.new_empty(calls.sizes(call).saved if passes != FORWARD else 0)
     bias = None if bias is None else bias.contiguous()
-    calls.forward(call, torch.get_num_threads(), **_addresses(call, x=x, weights=weight, bias=bias, y=y, saved=saved))
+    calls.forward(call, *threads(), **_addresses(call, x=x, weights=weight, bias=bias, y=y, saved=saved))
     return y, saved
 
 
@@ -97,7 +103,7 @@ def conv_backward(x: Tensor | None, weight: Tensor, dy: Tensor, saved: Tensor | 
     call = _call(_geometry(image, weight.shape, stride, padding, dilation, groups, border), dy, last, passes)
     dx = _empty(dy, image, last) if wanted & DATA else dy.new_empty(0)
     dweight = torch.empty_like(weight) if wanted & WEIGHTS else dy.new_empty(0)
-    calls.backward(call, torch.get_num_threads(), **_addresses(call, x=x, weights=weight, dy=dy, saved=saved, dx=dx, dweights=dweight))
+    calls.backward(call, *threads(), **_addresses(call, x=x, weights=weight, dy=dy, saved=saved, dx=dx, dweights=dweight))
     return dx, dweight
 
 

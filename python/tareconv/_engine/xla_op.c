@@ -77,7 +77,7 @@ EXPORT XLA_FFI_Error *tareconv_xla_forward(XLA_FFI_CallFrame *frame) {
   const tareconv_arrays arrays = {.x = data(in[0], s.x, &wrong), .weights = data(in[1], s.weights, &wrong), .bias = data(in[2], s.bias, &wrong),
                                   .y = data(out[0], s.y, &wrong), .saved = data(out[1], s.saved, &wrong)};
   if (wrong || !arrays.x || !arrays.weights || !arrays.y) return failure(frame, wrong_sizes);
-  return engine->forward(call, 0, &arrays, message) ? failure(frame, message) : NULL;
+  return engine->forward(call, 0, NULL, &arrays, message) ? failure(frame, message) : NULL;
 }
 
 EXPORT XLA_FFI_Error *tareconv_xla_backward(XLA_FFI_CallFrame *frame) {
@@ -93,5 +93,5 @@ EXPORT XLA_FFI_Error *tareconv_xla_backward(XLA_FFI_CallFrame *frame) {
                                   .saved = data(in[3], s.saved, &wrong), .dx = data(out[0], s.x, &wrong),
                                   .dweights = data(out[1], s.weights, &wrong)};
   if (wrong || !arrays.dy || (arrays.dx && !arrays.weights) || (arrays.dweights && !arrays.x)) return failure(frame, wrong_sizes);
-  return engine->backward(call, 0, &arrays, message) ? failure(frame, message) : NULL;
+  return engine->backward(call, 0, NULL, &arrays, message) ? failure(frame, message) : NULL;
 }

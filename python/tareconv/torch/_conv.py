@@ -51,7 +51,7 @@ def _step(g: Geometry, layout: str, passes: int) -> choice.Step:
     return step
 
 
-_choices = choice.Choices("PyTorch", _step)
+_choices = choice.Choices("PyTorch", _step, lambda: torch_op.threads())
 
 
 @torch.compiler.assume_constant_result
