@@ -103,6 +103,13 @@ class Torch:
         return self.torch.argsort(x, 0)
 
 
+def for_keras():
+    """Keras: on PyTorch, which runs each operation as it comes, its own (what keras.ops does around them takes longer than they do); else keras.ops."""
+    from keras import backend
+
+    return Torch() if backend.backend() == "torch" else Keras()
+
+
 class Keras:
     """keras.ops, on whatever backend."""
 

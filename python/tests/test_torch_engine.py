@@ -73,7 +73,7 @@ def test_gradcheck_and_gradgradcheck():
 @pytest.mark.parametrize("passes", [1, 3, 5, 7])
 def test_opcheck(passes):
     x, w, b = (t.detach().float().requires_grad_() for t in doubles())
-    how = ([1, 1], [1, 1], [1, 1], 2, "zero")
+    how = ([1, 1], [1, 1], [1, 1], 2, "zero", False)
     torch.library.opcheck(torch_op.conv, (x, w, b, *how, passes))
     y, saved = torch_op.conv(x, w, b, *how, passes)
     dy = torch.randn_like(y, requires_grad=True)
@@ -145,6 +145,16 @@ def test_what_the_engine_cannot_do():
     assert Conv2d(1, 1, 3)(torch.rand(0, 1, 5, 5)).shape == (0, 1, 3, 3)
 
 
+def test_the_result_of_one_channel_lies_as_pytorchs():
+    """One channel lies first and last: the strides say what was meant."""
+    w = torch.rand(4, 1, 3, 3, requires_grad=True)
+    for x in (torch.rand(2, 1, 8, 9), torch.rand(2, 8, 9, 1).movedim(-1, 1)):
+        ours, theirs = torch_op.convolve(x, w, None, (1, 1), (0, 0), (1, 1)), F.conv2d(x, w)
+        near(ours, theirs)
+        assert ours.stride() == theirs.stride()
+        near(*(gradients(y.square().sum(), (w,), None)[0] for y in (ours, theirs)))
+
+
 def test_compiled_with_changing_batches():
     how = _conv.How((1, 1), (3, 3), (1, 1), 1)
     f = lambda x, w: _conv.convolve(x, w, None, how, "tare").sin()  # noqa: E731
@@ -168,7 +178,7 @@ def test_shapes_that_do_not_fit_get_pytorchs_exceptions(engine):
 
 
 def test_operators_check_what_they_are_given():
-    x, w, how = torch.rand(1, 4, 9, 9), torch.rand(2, 3, 3, 3), ([1, 1], [0, 0], [1, 1], 1, "zero")
+    x, w, how = torch.rand(1, 4, 9, 9), torch.rand(2, 3, 3, 3), ([1, 1], [0, 0], [1, 1], 1, "zero", False)
     with pytest.raises(ValueError, match="weights: expected 72 elements"):
         torch_op.conv(x, w, None, *how, 7)
     with pytest.raises(ValueError, match="bias: expected 2 elements"):

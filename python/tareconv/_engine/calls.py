@@ -7,6 +7,7 @@ the engine's own.
 
 from __future__ import annotations
 
+import functools
 import typing
 
 from tareconv._core import ffi, lib
@@ -31,8 +32,9 @@ def _check(status: int, written) -> None:
     raise MemoryError(message) if status == _MEMORY else ValueError(message) if status > -100 else RuntimeError(message)
 
 
+@functools.lru_cache(1024)
 def sizes(call: str) -> Sizes:
-    """Elements of the arrays of a call. The plan is made, and kept."""
+    """Elements of the arrays of a call. When first asked its plan is made, and kept."""
     out, message = ffi.new("tareconv_sizes *"), ffi.new("char[]", _MESSAGE)
     _check(lib.tareconv_sizes_of(call.encode(), out, message), message)
     return Sizes(out.x, out.weights, out.bias, out.y, out.saved)

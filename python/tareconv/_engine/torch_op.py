@@ -9,6 +9,8 @@ the other two ways round: with C(x, w) = y, D(w, y) = dx and W(x, y) = dw, all t
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -27,9 +29,11 @@ def threads() -> tuple[int, int]:
     return torch.get_num_threads(), _PARALLEL
 
 
-def _last(x: Tensor) -> bool:
-    """Whether a tensor's channels lie last in memory (and not both first and last)."""
-    return x.dim() in _LAST and not x.is_contiguous() and x.is_contiguous(memory_format=_LAST[x.dim()])
+def channels_last(x: Tensor) -> bool:
+    """Whether a tensor's channels lie last in memory. One channel lies first and last: then, as in PyTorch, the strides say what its maker had in mind."""
+    if x.dim() not in _LAST or not x.is_contiguous(memory_format=_LAST[x.dim()]):
+        return False
+    return not x.is_contiguous() or (x.shape[1] == 1 and x.stride(1) == 1 and x.stride(-1) == 1 and x.shape[-1] > 1)
 
 
 def _ordered(x: Tensor, last: bool) -> Tensor:
@@ -41,16 +45,17 @@ def _empty(like: Tensor, shape, last: bool) -> Tensor:
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=order)
 
 
-def _geometry(image, weight, stride, padding, dilation, groups, border) -> Geometry:
-    integers = (tuple(int(n) for n in numbers) for numbers in (image[2:], weight[2:], stride, padding, dilation))
-    size, kernel, *rest = integers
-    return Geometry(int(image[0]), int(image[1]), size, int(weight[0]), kernel, *rest, groups, border)
+@functools.lru_cache(1024)
+def _named(dtype: torch.dtype, last: bool, passes: int, image, weight, stride, padding, dilation, groups, border) -> str:
+    if dtype not in _PRECISIONS:
+        raise TypeError(f"tareconv: expected float32 (or float64, on the reference kernels), found {dtype}")
+    g = Geometry(image[0], image[1], image[2:], weight[0], weight[2:], stride, padding, dilation, groups, border)
+    return g.call("nhwc" if last else "nchw", passes, _PRECISIONS[dtype])
 
 
-def _call(g: Geometry, x: Tensor, last: bool, passes: int) -> str:
-    if x.dtype not in _PRECISIONS:
-        raise TypeError(f"tareconv: expected float32 (or float64, on the reference kernels), found {x.dtype}")
-    return g.call("nhwc" if last else "nchw", passes, _PRECISIONS[x.dtype])
+def _call(x: Tensor, image, weight, stride, padding, dilation, groups, border, last: bool, passes: int) -> str:
+    integers = (tuple(int(n) for n in numbers) for numbers in (image, weight, stride, padding, dilation))
+    return _named(x.dtype, last, passes, *integers, groups, border)
 
 
 def _addresses(call: str, **tensors: Tensor | None) -> dict[str, int]:
@@ -69,11 +74,10 @@ def _result_shape(image, weight, stride, padding, dilation) -> tuple:
 
 @torch.library.custom_op("tareconv::conv", mutates_args=(), device_types="cpu")
 def conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padding: list[int], dilation: list[int], groups: int,
-         border: str, passes: int) -> tuple[Tensor, Tensor]:
-    """y [n, o, ...] of x [n, c, ...] and weight [o, c / groups, ...]; and what the backward passes among `passes` can use."""
-    last = _last(x)
+         border: str, last: bool, passes: int) -> tuple[Tensor, Tensor]:
+    """y [n, o, ...] of x [n, c, ...] and weight [o, c / groups, ...], channels last in memory or first; and what the backward passes among `passes` can use."""
     x, weight = _ordered(x, last), weight.contiguous()
-    call = _call(_geometry(x.shape, weight.shape, stride, padding, dilation, groups, border), x, last, passes)
+    call = _call(x, x.shape, weight.shape, stride, padding, dilation, groups, border, last, passes)
     y = _empty(x, _result_shape(x.shape, weight.shape, stride, padding, dilation), last)
     saved = x.new_empty(calls.sizes(call).saved if passes != FORWARD else 0)
     bias = None if bias is None else bias.contiguous()
@@ -82,25 +86,23 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padd
 
 
 @conv.register_fake
-def _(x, weight, bias, stride, padding, dilation, groups, border, passes):
-    last = _last(x)
+def _(x, weight, bias, stride, padding, dilation, groups, border, last, passes):
     y = _empty(x, _result_shape(x.shape, weight.shape, stride, padding, dilation), last)
     if passes == FORWARD:
         return y, x.new_empty(0)
     if any(isinstance(n, torch.SymInt) for n in (*x.shape, *weight.shape)):
         return y, x.new_empty(torch.library.get_ctx().new_dynamic_size())
-    call = _call(_geometry(x.shape, weight.shape, stride, padding, dilation, groups, border), x, last, passes)
+    call = _call(x, x.shape, weight.shape, stride, padding, dilation, groups, border, last, passes)
     return y, x.new_empty(calls.sizes(call).saved)
 
 
 @torch.library.custom_op("tareconv::conv_backward", mutates_args=(), device_types="cpu")
 def conv_backward(x: Tensor | None, weight: Tensor, dy: Tensor, saved: Tensor | None, image: list[int], stride: list[int], padding: list[int],
-                  dilation: list[int], groups: int, border: str, passes: int, wanted: int) -> tuple[Tensor, Tensor]:
-    """dx [image] and dweight, empty where `wanted` (a sum of passes) has them not. `saved` is that of conv with the same `passes`, or None."""
-    last = _last(dy if x is None else x)
+                  dilation: list[int], groups: int, border: str, last: bool, passes: int, wanted: int) -> tuple[Tensor, Tensor]:
+    """dx [image] and dweight, empty where `wanted` (a sum of passes) has them not. `saved` is that of conv with the same `last` and `passes`, or None."""
     dy, weight = _ordered(dy, last), weight.contiguous()
     x = None if x is None else _ordered(x, last)
-    call = _call(_geometry(image, weight.shape, stride, padding, dilation, groups, border), dy, last, passes)
+    call = _call(dy, image, weight.shape, stride, padding, dilation, groups, border, last, passes)
     dx = _empty(dy, image, last) if wanted & DATA else dy.new_empty(0)
     dweight = torch.empty_like(weight) if wanted & WEIGHTS else dy.new_empty(0)
     calls.backward(call, *threads(), **_addresses(call, x=x, weights=weight, dy=dy, saved=saved, dx=dx, dweights=dweight))
@@ -108,8 +110,7 @@ def conv_backward(x: Tensor | None, weight: Tensor, dy: Tensor, saved: Tensor | 
 
 
 @conv_backward.register_fake
-def _(x, weight, dy, saved, image, stride, padding, dilation, groups, border, passes, wanted):
-    last = _last(dy if x is None else x)
+def _(x, weight, dy, saved, image, stride, padding, dilation, groups, border, last, passes, wanted):
     dx = _empty(dy, image, last) if wanted & DATA else dy.new_empty(0)
     return dx, weight.new_empty(weight.shape) if wanted & WEIGHTS else dy.new_empty(0)
 
@@ -137,11 +138,11 @@ def _save_conv(ctx, inputs, output):
 def _conv_gradient(ctx, dy, _):
     x, weight, saved = ctx.saved_tensors
     if dy is None:
-        return (None,) * 9
+        return (None,) * 10
     wanted = DATA * ctx.needs_input_grad[0] | WEIGHTS * ctx.needs_input_grad[1]
     shared = saved if wanted & ctx.passes == wanted else None
     dx, dweight = _gradients(x, weight, dy, ctx.geometry, x.shape, wanted, ctx.passes, shared)
-    return dx, dweight, _bias_gradient(dy) if ctx.needs_input_grad[2] else None, *(None,) * 6
+    return dx, dweight, _bias_gradient(dy) if ctx.needs_input_grad[2] else None, *(None,) * 7
 
 
 conv.register_autograd(_conv_gradient, setup_context=_save_conv)
@@ -167,7 +168,7 @@ def _backward_gradient(ctx, gx, gw):
     if ctx.needs_input_grad[2]:
         parts = [conv(a, b, None, *ctx.geometry, FORWARD)[0] for a, b in ((gx, weight), (x, gw)) if a is not None and b is not None]
         to_dy = sum(parts[1:], parts[0]) if parts else None
-    return to_x, to_weight, to_dy, *(None,) * 9
+    return to_x, to_weight, to_dy, *(None,) * 10
 
 
 conv_backward.register_autograd(_backward_gradient, setup_context=_save_backward)
@@ -176,11 +177,12 @@ conv_backward.register_autograd(_backward_gradient, setup_context=_save_backward
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride, padding, dilation, groups: int = 1, border: str = "zero") -> Tensor:
     """conv2d and its kin by the engine, with gradients; sizes as lists of one number an axis."""
     wanted = (DATA * x.requires_grad | WEIGHTS * weight.requires_grad) if torch.is_grad_enabled() else 0
-    return conv(x, weight, bias, list(stride), list(padding), list(dilation), groups, border, FORWARD | wanted)[0]
+    return conv(x, weight, bias, list(stride), list(padding), list(dilation), groups, border, channels_last(x), FORWARD | wanted)[0]
 
 
 def convolve_transposed(x: Tensor, weight: Tensor, bias: Tensor | None, size, stride, padding, dilation, groups: int = 1) -> Tensor:
     """conv_transpose2d and its kin by the engine: weight [channels, outputs / groups, ...], `size` the pixels of the result."""
     image = [x.shape[0], weight.shape[1] * groups, *size]
-    y, _ = conv_backward(None, weight, x, None, image, list(stride), list(padding), list(dilation), groups, "zero", DATA, DATA)
+    how = list(stride), list(padding), list(dilation), groups, "zero", channels_last(x)
+    y, _ = conv_backward(None, weight, x, None, image, *how, DATA, DATA)
     return y if bias is None else y + bias.reshape(-1, *(1,) * (x.dim() - 2))

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from .._covariance import measure
-from .._operations import Keras
+from .._operations import for_keras
 
 MOST_IMAGES = 256
 RELEASING = contextvars.ContextVar("RELEASING", default=False)
@@ -60,8 +60,9 @@ def unit_factor(layer, inputs):
     """The factor that brings the response B t to variance 1 (the mean over filters of the variance over images and places; doc/net.md), 0 where
     nothing responds. Padding is left out where the input allows: the edge of a zero border is no part of the image."""
     t = ops.stop_gradient(ops.convert_to_tensor(layer._t))
-    columns = layer._composer.respond(Keras(), layer._constants.of(t), ops.reshape(t, (layer._composer.coefficients, -1)))
-    kernel = ops.cast(layer._kind.layout.kernel(Keras(), columns, layer.kernel_shape, layer.constraint), "float32")
+    own = for_keras()
+    columns = layer._composer.respond(own, layer._constants.of(t), ops.reshape(t, (layer._composer.coefficients, -1)))
+    kernel = ops.cast(layer._kind.layout.kernel(own, columns, layer.kernel_shape, layer.constraint), "float32")
     images = ops.cast(ops.stop_gradient(inputs), "float32")[:MOST_IMAGES]
     response = layer._kind.respond(layer, images, kernel, "valid" if _large(layer, images) else "same")
     channel = 1 if layer.data_format == "channels_first" else len(response.shape) - 1

@@ -16,13 +16,13 @@ from .._constraint import Constraint
 from .._engine import choice
 from .._engine.keras_conv import leaves_xla
 from .._layout import Layout
-from .._operations import Keras, NumPy
+from .._operations import NumPy, for_keras
 from .._round import round_fp32
 from .._solve import nearest
 from .._start import deviation, measured_from_config, measured_to_config, scale_of
 from . import _input
 
-_OPS, _NUMPY = Keras(), NumPy()
+_OPS, _NUMPY = for_keras(), NumPy()
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Obeying:
         if not self.basis.absorbs:
             return None
         scale = ops.convert_to_tensor(self._scale)
-        return ops.cast(ops.where(scale > 0, scale, ops.ones_like(scale)), self._t.dtype)
+        return _OPS.cast(_OPS.where(scale > 0, scale, 1.0), self._t.dtype)
 
     def set_kernel(self, kernel):
         """Takes the weights nearest `kernel` (an array of the kernel's shape) that obey; warns if that is not `kernel` itself.

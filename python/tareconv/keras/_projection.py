@@ -13,9 +13,9 @@ from .._basis import Basis
 from .._compose import Composer
 from .._constraint import Constraint
 from .._layout import KERAS, KERAS_DEPTHWISE, KERAS_TRANSPOSED
-from .._operations import Keras
+from .._operations import for_keras
 
-_OPS = Keras()
+_OPS = for_keras()
 LAYOUTS = {"conv": KERAS, "depthwise": KERAS_DEPTHWISE, "transposed": KERAS_TRANSPOSED}
 
 

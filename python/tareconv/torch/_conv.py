@@ -108,8 +108,8 @@ def _measured(x: Tensor, weight: Tensor, how: How, image: tuple[int, ...] | None
         passes |= DATA * x.requires_grad | WEIGHTS * weight.requires_grad
     if image is not None:
         passes = FORWARD if passes == FORWARD else FORWARD | DATA | WEIGHTS
-    last = x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
-    return _faster(tuple(int(n) for n in image or x.shape), tuple(weight.shape), how, "nhwc" if last else "nchw", passes)
+    layout = "nhwc" if torch_op.channels_last(x) else "nchw"
+    return _faster(tuple(int(n) for n in image or x.shape), tuple(weight.shape), how, layout, passes)
 
 
 def framework(x: Tensor, weight: Tensor, bias: Tensor | None, how: How) -> Tensor:
