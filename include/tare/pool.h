@@ -24,8 +24,8 @@ TARE_API tare_status tare_pool_create(int threads, tare_pool **out, tare_error *
 
 /*
  * Calls body(argument) on up to `threads` threads at the same time, the caller's or not, and returns when every call has returned.
- * One call would do all the jobs, so one is enough (inside a parallel region, say); calls one after another, or more than `threads` of
- * them, do no harm. Without a call the jobs are left undone. What each thread wrote must be seen by the caller afterwards.
+ * Fewer calls do all the jobs too (one inside a parallel region, say), and after none the caller does them; calls one after another, or
+ * more than `threads` of them, do no harm. What each thread wrote must be seen by the caller afterwards.
  */
 typedef void (*tare_pool_runner)(void *context, int threads, void (*body)(void *argument), void *argument);
 

@@ -87,6 +87,7 @@ static void run_elsewhere(tare_pool *pool) {
   atomic_store(&pool->next, 0);
   atomic_store(&pool->entered, 0);
   pool->runner(pool->context, pool->threads < pool->jobs ? pool->threads : pool->jobs, come_to_work, pool);
+  come_to_work(pool); /* what is left where nobody came */
 }
 
 static void run_here(tare_pool *pool) {
