@@ -6,7 +6,8 @@
     KERAS_BACKEND=jax python bench/keras_race.py images.npy labels.npy --kernel 7 --seeds 3
 
 Network, borders and patches of `tare race`; a seed gives the order of the patches and the start. Every method at the best of one grid of learning rates (by mean loss, on a seed of its own), curves as doc/race.md says: the mean over
-seeds, then over the last 25 steps. Step times: the least of three epochs' times over their steps.
+seeds, then over the last 25 steps. Step times: epochs of 10 steps of all methods in turns; the least, and the median of the ratios to the first method's of the same
+turn. --layer-only times the first layer's step: nothing but a mean over the image and a dense layer follows it.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import tareconv.keras as tk
 
 GRID = (1e-3, 3e-3, 1e-2, 3e-2)
 BATCH, FILTERS, WINDOW, TUNING_SEED = 32, 8, 25, 1000
+TIMED_STEPS, TURNS = 10, 15
 
 
 def differences(size):
@@ -49,12 +51,12 @@ def first(method, size):
     return [tk.Conv2D(FILTERS, size, kernel_constraint="sum=0", basis=method)]
 
 
-def model(method, size, rate, seed, jit, shape, classes):
+def model(method, options, rate, seed, shape, classes):
     keras.utils.set_random_seed(seed)
     rest = [layer for filters in (16, 32) for layer in (layers.BatchNormalization(), layers.ReLU(), layers.Conv2D(filters, 3, strides=2))]
-    net = keras.Sequential([keras.Input(shape), *first(method, size), *rest, layers.BatchNormalization(), layers.ReLU(),
-                            layers.GlobalAveragePooling2D(), layers.Dense(classes)])
-    net.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=jit)
+    rest = [] if options.layer_only else [*rest, layers.BatchNormalization(), layers.ReLU()]
+    net = keras.Sequential([keras.Input(shape), *first(method, options.kernel), *rest, layers.GlobalAveragePooling2D(), layers.Dense(classes)])
+    net.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=options.jit)
     return net
 
 
@@ -71,21 +73,24 @@ class Losses(keras.callbacks.Callback):
 
 def run(method, options, rate, seed, x, y):
     """The losses of one run."""
-    losses, net = Losses(), model(method, options.kernel, rate, seed, options.jit, x.shape[1:], int(y.max()) + 1)
+    losses, net = Losses(), model(method, options, rate, seed, x.shape[1:], int(y.max()) + 1)
     order = np.random.default_rng(seed).permutation(len(x))[:options.steps * BATCH]
     net.fit(x[order], y[order], BATCH, verbose=0, shuffle=False, callbacks=[losses])
     return np.array(losses.curve)
 
 
-def step_ms(method, options, x, y, steps=40):
-    net = model(method, options.kernel, 1e-3, 0, options.jit, x.shape[1:], int(y.max()) + 1)
-    net.fit(x[:steps * BATCH], y[:steps * BATCH], BATCH, verbose=0)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        net.fit(x[:steps * BATCH], y[:steps * BATCH], BATCH, verbose=0)
-        times.append((time.perf_counter() - start) / steps * 1e3)
-    return min(times)
+def step_times(methods, options, x, y):
+    """Each method's least ms a step, and how many times the first method's it is."""
+    x, y = x[:TIMED_STEPS * BATCH], y[:TIMED_STEPS * BATCH]
+    nets = {method: model(method, options, 1e-3, 0, x.shape[1:], int(y.max()) + 1) for method in methods}
+    times = {method: [] for method in methods}
+    for _ in range(1 + TURNS):  # the first turn compiles
+        for method, net in nets.items():
+            start = time.perf_counter()
+            net.fit(x, y, BATCH, verbose=0)
+            times[method].append((time.perf_counter() - start) / TIMED_STEPS * 1e3)
+    own = np.array([times[method][1:] for method in methods])
+    return {method: (float(t.min()), float(np.median(t / own[0]))) for method, t in zip(methods, own)}
 
 
 def smoothed(curves):
@@ -104,21 +109,24 @@ def main():
     parser.add_argument("--methods", default="none,projection,difference,spectral")
     parser.add_argument("--rates", help="learning rates to choose from, joined by commas")
     parser.add_argument("--time-only", action="store_true", help="step times alone")
+    parser.add_argument("--layer-only", action="store_true", help="time a network of the first layer alone")
     parser.add_argument("--jit", default="auto", help="jit_compile: auto, true or false")
     parser.add_argument("--json", help="write the result to this file")
     options = parser.parse_args()
+    if options.layer_only and not options.time_only:
+        parser.error("--layer-only is for times: give --time-only too")
     options.jit = {"true": True, "false": False}.get(options.jit, "auto")
     methods = options.methods.split(",")
     rates = [float(rate) for rate in options.rates.split(",")] if options.rates else GRID
     x, y = np.load(options.images), np.load(options.labels).astype(np.int32)
-    result, curves = {}, {}
+    result, curves, timed = {}, {}, step_times(methods, options, x, y)
     for method in methods:
         tuning = {} if options.time_only else {rate: np.mean(run(method, options, rate, TUNING_SEED, x, y)) for rate in rates}
         best = min(tuning, key=tuning.get) if tuning else None
         if best:
             curves[method] = smoothed([run(method, options, best, seed, x, y) for seed in range(1, options.seeds + 1)])
         result[method] = {"rate": best, "mean_loss": float(np.mean(curves[method])) if best else None,
-                          "last_loss": float(curves[method][-1]) if best else None, "step_ms": step_ms(method, options, x, y)}
+                          "last_loss": float(curves[method][-1]) if best else None, "step_ms": timed[method][0], "step_ratio": timed[method][1]}
         print(f"{keras.backend.backend()} K={options.kernel} {method:11}", result[method], flush=True)
     if "difference" in curves:
         last = curves["difference"][-1]
