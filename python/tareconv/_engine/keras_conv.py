@@ -63,7 +63,22 @@ def depthwise_conv(inputs, kernel, strides, padding, data_format, dilation_rate,
     how = _how(inputs, kernel, strides, data_format, dilation_rate, engine, kernel.shape[-2])
     outputs = kernel.shape[-2] * kernel.shape[-1]
     y = _ours(inputs, lambda: ops.reshape(ops.transpose(kernel, (axes - 2, axes - 1, *range(axes - 2))), (outputs, 1, *size)), kernel, padding, how)
-    return ops.depthwise_conv(inputs, kernel, strides, padding, data_format, dilation_rate) if y is None else y
+    if y is not None:
+        return y
+    if not _sums_narrow(inputs):
+        return ops.depthwise_conv(inputs, kernel, strides, padding, data_format, dilation_rate)
+    wide = ops.depthwise_conv(ops.cast(inputs, "float32"), ops.cast(kernel, "float32"), strides, padding, data_format, dilation_rate)
+    return ops.cast(wide, inputs.dtype)
+
+
+def _sums_narrow(inputs) -> bool:
+    """Whether the framework's depthwise convolution adds up products in a type so narrow that taps whose sum is 0 leave a rest on a constant image: TensorFlow's on
+    the CPU in bfloat16 and float16."""
+    if keras.config.backend() != "tensorflow" or keras.backend.standardize_dtype(inputs.dtype) not in ("bfloat16", "float16"):
+        return False
+    import tensorflow as tf
+
+    return not tf.config.list_logical_devices("GPU")
 
 
 def _channels(inputs, data_format: str) -> int:
