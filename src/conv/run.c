@@ -199,6 +199,11 @@ static tare_status run(const tare_conv_plan *plan, const tare_group *g, int pass
 /* An array that a call needs, and that is not there. */
 static int lacks(const void *array, size_t size) { return size > 0 && !array; }
 
+/* What lies between parts of the prepared weights, to whole cache lines: nobody reads it, but whoever compares or stores them sees the same bytes each time. */
+static void clear_gap(const tare_conv_plan *plan, void *prepared, size_t from) {
+  memset(at(plan, prepared, from), 0, (tare_aligned(from) - from) * plan->kernels->real);
+}
+
 tare_status tare_conv_prepare(const tare_conv_plan *plan, const void *weights, void *prepared, void *workspace, tare_pool *pool) {
   if (!plan || !weights || lacks(prepared, plan->prepared_size) || lacks(workspace, plan->workspace_size)) return TARE_E_ARGUMENT;
   tare_status status = TARE_OK;
@@ -207,6 +212,8 @@ tare_status tare_conv_prepare(const tare_conv_plan *plan, const void *weights, v
     if (g->ready.query.passes & (TARE_FORWARD | TARE_BACKWARD_DATA))
       status = g->ready.how->prepare(&g->ready, weights, at(plan, prepared, g->prepared), workspace, pool);
     if (g->level.prepared) tare_brightness_prepare(&g->ready.query, weights, at(plan, prepared, g->prepared + g->filters));
+    if (g->ready.prepared) clear_gap(plan, prepared, g->prepared + g->ready.prepared);
+    if (g->level.prepared) clear_gap(plan, prepared, g->prepared + g->prepared_size);
   }
   return status;
 }
