@@ -4,7 +4,7 @@
 
 /*
  * Cycles of a unit of each kind of work on each kind of core; of the vectors read and written, of each of their lanes. Least-squares fits to the
- * times of 3,600 passes with 16 and 8 lanes, and of 1,350 with 8 (doc/conv.md): errors of 14 %.
+ * times of 3,600 passes with 16 and 8 lanes, and of 1,400 with 8 (doc/conv.md): errors of 14 %.
  */
 typedef struct cost { tare_fft_work work; double halves; } cost; /* halves: vectors of half a cache line that lie apart, in units of those beyond */
 static const cost costs[TARE_CORES] = {
