@@ -66,10 +66,10 @@ static void describe(const tare_conv_plan *plan, char *text, size_t size) {
   char last[150] = "", way[150];
   text[0] = 0;
   for (int i = 0; i < TARE_PASSES; i++) {
-    const char *name = tare_conv_plan_candidate(plan, tare_pass_bits[i]);
+    const char *name = tare_conv_plan_candidate(plan, tare_pass_at(i));
     size_t length = strlen(text);
     if (!name) continue;
-    snprintf(way, sizeof way, "%s (%s)", name, tare_conv_plan_algorithm(plan, tare_pass_bits[i]));
+    snprintf(way, sizeof way, "%s (%s)", name, tare_conv_plan_algorithm(plan, tare_pass_at(i)));
     if (strcmp(way, last) != 0) snprintf(text + length, size - length, "%s%s", length ? ", " : "", way);
     memcpy(last, way, sizeof last);
   }

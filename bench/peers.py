@@ -63,12 +63,11 @@ class Race:
 
     def tare_turn(self, problem: Problem, passes: list[str], spent: dict[Any, float]) -> None:
         """One call of `tare bench`, unless one has failed; without oneDNN when both have used up their time."""
-        o = self.options
         if any((problem.text, name, "tare") in self.results.failures for name in passes):
             return
         time.sleep(SETTLE)
         start = time.monotonic()
-        rows, why = tare.bench(o.tare, problem.text, passes, o.threads, o.seconds, spent.get("tare", 0.0) > o.budget)
+        rows, why = self.ours(problem, passes, spent.get("tare", 0.0) > self.options.budget)
         spent["tare"] = spent.get("tare", 0.0) + time.monotonic() - start
         for row in rows:
             cell = problem.text, row["pass"], row["engine"]
@@ -77,6 +76,18 @@ class Race:
             self.results.extra[cell] = {key: row[key] for key in ("error_rms", "error_max") if key in row}
         for name in passes if why else ():
             self.results.failures[problem.text, name, "tare"] = why
+
+    def ours(self, problem: Problem, passes: list[str], alone: bool) -> tuple[list[dict[str, Any]], str]:
+        """What `tare bench` says; alone, if oneDNN beside it takes longer than the patience for a peer."""
+        o = self.options
+        try:
+            return tare.bench(o.tare, problem.text, passes, o.threads, o.seconds, alone, tare.LIMIT if alone else o.patience)
+        except tare.TooLong as late:
+            if alone:
+                return [], str(late)
+        for name in passes:
+            self.results.failures[problem.text, name, tare.TITLES["onednn"]] = f"over {o.patience:g} s"
+        return self.ours(problem, passes, True)
 
     def problem(self, problem: Problem) -> None:
         """All rounds of one problem."""
@@ -204,11 +215,31 @@ def report(options: argparse.Namespace, about: dict[str, Any], results: Results)
     to_stdout = options.json == "-"
     text = [header(about), "", table(results), *notes(results), *filter(None, [sums_text(results)])]
     print("\n".join(text), file=sys.stderr if to_stdout else sys.stdout)
-    if options.json:
-        content = json.dumps(about | {"rows": as_json(results)}, indent=1) + "\n"
-        print(content, end="") if to_stdout else Path(options.json).write_text(content)
-    if options.plot:
-        Path(options.plot).write_text(plot.svg(results, f"{about['cpu']}, {about['threads']} threads. {'. '.join(about['versions'])}."))
+    if to_stdout:
+        print(content_of(about, results), end="")
+    if not save(options, about, results):
+        say(f"{options.plot}: not drawn: a plot needs the steps of one problem with at least two filter sizes")
+
+
+def content_of(about: dict[str, Any], results: Results) -> str:
+    return json.dumps(about | {"rows": as_json(results)}, indent=1) + "\n"
+
+
+def save(options: argparse.Namespace, about: dict[str, Any], results: Results) -> bool:
+    """The files that were asked for, after each problem: a long race may be stopped at any time. False: there is no plot yet."""
+    if options.json and options.json != "-":
+        replace(Path(options.json), content_of(about, results))
+    picture = plot.svg(results, f"{about['cpu']}, {about['threads']} threads. {'. '.join(about['versions'])}.") if options.plot else ""
+    if picture:
+        replace(Path(options.plot), picture)
+    return picture is not None
+
+
+def replace(path: Path, text: str) -> None:
+    """The file with this text, whole or as it was."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 def main() -> int:
@@ -219,8 +250,10 @@ def main() -> int:
     try:
         for problem in options.problems:
             race.problem(problem)
+            save(options, describe(race), race.results)
         for kernel in options.kernel if options.whole else ():
             race.whole(kernel)
+            save(options, describe(race), race.results)
     except KeyboardInterrupt:
         say("stopped: what was measured until here")
     finally:

@@ -96,11 +96,11 @@ def _legend(engines: list[str]) -> list[str]:
     return parts
 
 
-def svg(results: Results, caption: str) -> str:
-    """The picture; ValueError when there is nothing to draw."""
+def svg(results: Results, caption: str) -> str | None:
+    """The picture; None when there is nothing to draw yet."""
     found = {stem: curves for stem, curves in families(results).items() if any(len(c) > 1 for c in curves.values())}
     if not found:
-        raise ValueError("a plot needs the steps of one problem with at least two filter sizes")
+        return None
     times = [ms for curves in found.values() for curve in curves.values() for _, ms in curve]
     up = Axis(min(times) / 1.3, max(times) * 1.3, TOP + HEIGHT, TOP)
     engines = [e for e in ENGINES if any(e in curves for curves in found.values())]

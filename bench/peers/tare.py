@@ -25,14 +25,17 @@ def version(binary: str) -> str:
     return (done.stdout or done.stderr).strip().splitlines()[0]
 
 
-def bench(binary: str, problem: str, passes: list[str], threads: int, seconds: float, alone: bool) -> tuple[list[dict[str, Any]], str]:
-    """The rows of one call of `tare bench`, or why there are none. alone: without oneDNN."""
+def bench(binary: str, problem: str, passes: list[str], threads: int, seconds: float, alone: bool,
+          patience: float) -> tuple[list[dict[str, Any]], str]:
+    """The rows of one call of `tare bench`, or why there are none. alone: without oneDNN. TooLong: they did not come within `patience` seconds."""
     command = [binary, "bench", problem, "--passes", ",".join(passes), "--threads", str(threads), "--seconds", str(seconds), "--json", "-"]
     try:
-        done = subprocess.run(command + ["--alone"] * alone, capture_output=True, text=True, timeout=LIMIT, check=False)
+        done = subprocess.run(command + ["--alone"] * alone, capture_output=True, text=True, timeout=patience, check=False)
         if done.returncode == 0:
             return [row | {"engine": TITLES[row["engine"]]} for row in json.loads(done.stdout) if row["engine"] in TITLES], ""
-    except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError) as error:
+    except subprocess.TimeoutExpired:
+        raise TooLong(f"over {patience:g} s") from None
+    except (OSError, json.JSONDecodeError) as error:
         return [], f"tare bench: {error}"
     return [], f"tare bench: {' '.join(done.stderr.split())[:200]}"
 

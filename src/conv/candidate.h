@@ -76,6 +76,8 @@ extern const tare_candidate tare_candidate_onednn, tare_candidate_direct, tare_c
  */
 typedef enum tare_core { TARE_CORE_AVX512, TARE_CORE_OLDER, TARE_CORES } tare_core;
 tare_core tare_conv_core(void);
+/* Cycles fitted on TARE_CORE_AVX512, on this core: `older` times as many on TARE_CORE_OLDER. */
+double tare_conv_cycles_here(double cycles, double older);
 
 /* The problem with the sizes of an axis of planes that were left 0 filled in, as plans and candidates see it. */
 tare_conv_problem tare_conv_problem_complete(const tare_conv_problem *problem);

@@ -30,6 +30,8 @@ double tare_conv_flops(const tare_conv_problem *p) {
 
 tare_core tare_conv_core(void) { return tare_cpu_hardware() == TARE_LEVEL_AVX512 ? TARE_CORE_AVX512 : TARE_CORE_OLDER; }
 
+double tare_conv_cycles_here(double cycles, double older) { return tare_conv_core() == TARE_CORE_OLDER ? cycles * older : cycles; }
+
 double tare_conv_beyond(double bytes) {
   static const double all = 8 << 20, none = 24 << 20; /* the L3 cache has 32 MiB, and others use it too */
   return bytes < all ? 0 : bytes > none ? 1 : (bytes - all) / (none - all);

@@ -3,6 +3,7 @@
  * What a direct convolution costs: the operations that its kernels (kernel/tmpl/direct_*.c) do, counted as they go
  * through registers, times cycles that were fitted to measured times (doc/conv.md).
  */
+#include "base/pass.h"
 #include "conv/direct.h"
 
 enum { LATENCY = 8 }; /* accumulators that keep two units busy, each ready after four cycles */
@@ -23,8 +24,8 @@ static const double gradient_block = 15, chain_sum = 7.8, tail = 6.6;
  */
 static const double place = 1, run = 3, unfolding = 1.5, apart = 1, far_place = 1.7;
 
-/* Times as many cycles on each kind of core: dense and depthwise; forward, backward data, backward weights. */
-static const double longer[TARE_CORES][2][3] = {{{1, 1, 1}, {1, 1, 1}}, {{1.18, 1.13, 1.14}, {1.04, 1.03, 1.19}}};
+/* For tare_conv_cycles_here: dense and depthwise; by pass. */
+static const double older[2][TARE_PASSES] = {{1.18, 1.13, 1.14}, {1.04, 1.03, 1.19}};
 
 typedef struct work { double operations, blocks; } work; /* of a tap and filter row; of a filter row, or of a whole filter */
 
@@ -90,5 +91,5 @@ double tare_direct_cycles(const tare_conv_problem *p, const tare_direct_form *f,
   else cycles += results * stored + filter_rows * w.blocks * block_row;
   if (s->kind == TARE_DIRECT_SLIDING && f->channels % lanes) cycles += (copies + (gradient ? 0 : results)) / blocks * tail;
   cycles += fold_cycles(p, f, gradient) + tare_conv_memory_cycles(p);
-  return cycles * longer[tare_conv_core()][s->kind != TARE_DIRECT_DENSE][pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2];
+  return tare_conv_cycles_here(cycles, older[s->kind != TARE_DIRECT_DENSE][tare_pass_index(pass)]);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/pass.h"
 #include "conv/candidate.h"
 #include "onednn/onednn.h"
 
@@ -18,9 +19,9 @@ enum { LONGEST = 1 << 20 };       /* elements of P for one row of outputs: 4 MiB
  * Cycles by pass (forward, backward data, backward weights), fitted to measured times (doc/conv.md): a multiplication and addition of vectors, a vector of
  * outputs, an element of the weights or their gradient that each call of sgemm packs or adds to.
  */
-static const struct rate { double operation, output, packed; } rates[3] = {{0.53, 1.1, 0.33}, {0.62, 0, 0.07}, {0.517, 1.4, 0.12}};
-/* Times as many on each kind of core: of patches; where the images are the matrix already. */
-static const double longer[TARE_CORES][2][3] = {{{1, 1, 1}, {1, 1, 1}}, {{1.05, 1, 1.18}, {1.1, 0.95, 1.06}}};
+static const struct rate { double operation, output, packed; } rates[TARE_PASSES] = {{0.53, 1.1, 0.33}, {0.62, 0, 0.07}, {0.517, 1.4, 0.12}};
+/* For tare_conv_cycles_here: of patches; where the images are the matrix already. */
+static const double older[2][TARE_PASSES] = {{1.05, 1, 1.18}, {1.1, 0.95, 1.06}};
 /* A call of sgemm, a run of neighbouring elements that is copied and each of its elements, a weight; a vector of dy where there is one column only. */
 static const double call_cycles = 950, run_cycles = 4, element_cycles = 0.17, weight_cycles = 0.3, thin_cycles = 2.7;
 
@@ -49,7 +50,7 @@ static double copy_cycles(const tare_conv_problem *p, tare_pass pass) {
 }
 
 static double cycles_of(const tare_conv_problem *p, tare_pass pass) {
-  int which = pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2;
+  int which = tare_pass_index(pass);
   const struct rate *r = &rates[which];
   int lanes = tare_onednn_lanes(), height = tare_conv_output_size(p, 0), chunk = chunk_of(p), columns = columns_of(p);
   double pixels = (double)p->batch * (double)tare_conv_output_pixels(p), outputs = pixels * ((p->outputs + lanes - 1) / lanes);
@@ -58,7 +59,7 @@ static double cycles_of(const tare_conv_problem *p, tare_pass pass) {
   double operations = pixels * ((across + lanes - 1) / lanes) * (weights / across);
   double cycles = operations * r->operation + outputs * (columns == 1 && pass == TARE_BACKWARD_DATA ? thin_cycles : r->output);
   cycles += calls * (call_cycles + weights * r->packed) + weights * weight_cycles;
-  return (cycles + copy_cycles(p, pass) + tare_conv_memory_cycles(p)) * longer[tare_conv_core()][is_plain(p)][which];
+  return tare_conv_cycles_here(cycles + copy_cycles(p, pass) + tare_conv_memory_cycles(p), older[is_plain(p)][which]);
 }
 
 static void judge(const tare_query *query, tare_verdict *verdict) {

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/pass.h"
 #include "conv/candidate.h"
 
 /*
@@ -17,8 +18,7 @@
  * images and outputs beyond the cache, in units of reading them once. A fit to measured times (doc/conv.md).
  */
 typedef struct rate { double call, operation, alone, result, step, weight, beyond; } rate;
-/* older: times as many cycles on TARE_CORE_OLDER */
-typedef struct speed { const char *word; rate passes[3]; double older[3]; } speed;
+typedef struct speed { const char *word; rate passes[TARE_PASSES]; double older[TARE_PASSES]; } speed; /* older: tare_conv_cycles_here */
 static const speed speeds[] = {
   /* a step: an element of the matrix of patches */
   {"gemm", {{5000, 1.3, 0, 0, 1, 4, 1}, {35000, 1.1, 0, 0, 0.6, 0.7, 1}, {5000, 0.65, 0, 0, 2.7, 5.8, 1}}, {0.85, 0.98, 1.09}},
@@ -96,14 +96,14 @@ static double cycles_of(const tare_conv_problem *p, tare_pass pass, const char *
   const speed *s = speeds;
   while (!strstr(name, s->word)) s++;
   kind k = kind_of(p, pass, name);
-  int which = pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2;
+  int which = tare_pass_index(pass);
   const rate *r = k == LONELY ? &lonely : &s->passes[which];
   work w = work_of(p, pass, k, lanes_of(name));
   double operation = r->alone > 0 && w.vectors == 1 ? r->alone : r->operation;
   double weight = r->weight + (k != LONELY && w.weights > L2_FLOATS ? far_weight : 0);
   double cycles = r->call + w.operations * operation + w.results * r->result + w.steps * r->step + w.weights * weight + w.edges +
                   tare_conv_memory_cycles(p) * r->beyond;
-  return tare_conv_core() == TARE_CORE_OLDER ? cycles * s->older[which] : cycles;
+  return tare_conv_cycles_here(cycles, s->older[which]);
 }
 
 static void judge(const tare_query *query, tare_verdict *verdict) {

@@ -14,8 +14,6 @@ enum { USUAL_PARTS = 8, FEWEST_PARTS = 4 };
 /* What moving a float costs in arithmetic; and the least of a job, some 30 microseconds, beside which waking it and calling the candidate are small. */
 enum { FLOPS_A_FLOAT = 120, LEAST_WORK = 64000000 };
 
-const tare_pass tare_pass_bits[TARE_PASSES] = {TARE_FORWARD, TARE_BACKWARD_DATA, TARE_BACKWARD_WEIGHTS};
-
 static tare_conv_problem padded_problem(const tare_conv_problem *p) {
   tare_conv_problem inner = *p;
   for (int i = 0; i < 3; i++) {
@@ -154,7 +152,7 @@ void tare_conv_add_sizes(tare_conv_plan *plan) {
     size_t workspace = workspace_of(plan, g);
     if (workspace > plan->workspace_size) plan->workspace_size = workspace;
     for (int j = 0; j < TARE_PASSES; j++)
-      if (g->ready.query.passes & (int)tare_pass_bits[j]) plan->group_of[j] = i;
+      if (g->ready.query.passes & (int)tare_pass_at(j)) plan->group_of[j] = i;
   }
 }
 
@@ -221,7 +219,7 @@ void tare_conv_plan_free(tare_conv_plan *plan) {
 
 static const tare_group *group_of(const tare_conv_plan *plan, tare_pass pass) {
   for (int j = 0; plan && j < TARE_PASSES; j++)
-    if (tare_pass_bits[j] == pass && plan->group_of[j] >= 0) return &plan->groups[plan->group_of[j]];
+    if (tare_pass_at(j) == pass && plan->group_of[j] >= 0) return &plan->groups[plan->group_of[j]];
   return NULL;
 }
 

@@ -6,13 +6,12 @@
 #ifndef TARE_CONV_PLAN_H
 #define TARE_CONV_PLAN_H
 
+#include "base/pass.h"
 #include "base/text.h"
 #include "conv/candidate.h"
 #include "conv/level.h"
 
-enum { TARE_PASSES = 3, TARE_MOST_CANDIDATES = 32 };
-
-extern const tare_pass tare_pass_bits[TARE_PASSES];
+enum { TARE_MOST_CANDIDATES = 32 };
 
 /*
  * Passes that one candidate does together. Around it the plan makes what it cannot do: another layout, a border, and

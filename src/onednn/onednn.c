@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/pass.h"
 
 #if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
 /* The two functions of OpenMP's runtime that are needed; <omp.h> is there only with a compiler's own OpenMP. */
@@ -120,7 +121,7 @@ static int argument_of(tare_pass pass, tare_onednn_tensor which) {
     [TARE_ONEDNN_WEIGHTS] = {DNNL_ARG_WEIGHTS, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_WEIGHTS},
     [TARE_ONEDNN_BIAS] = {DNNL_ARG_BIAS, 0, 0},
     [TARE_ONEDNN_Y] = {DNNL_ARG_DST, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_DST}};
-  return names[which][pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2];
+  return names[which][tare_pass_index(pass)];
 }
 
 view tare_onednn_layout(const tare_onednn_conv *c, tare_onednn_tensor which) { return tensor(c, argument_of(c->pass, which)); }
@@ -274,7 +275,7 @@ tare_status tare_onednn_conv_run(const tare_onednn_conv *c, const float *a, cons
   static const tare_onednn_tensor order[3][3] = {{TARE_ONEDNN_X, TARE_ONEDNN_WEIGHTS, TARE_ONEDNN_Y},
                                                  {TARE_ONEDNN_Y, TARE_ONEDNN_WEIGHTS, TARE_ONEDNN_X},
                                                  {TARE_ONEDNN_X, TARE_ONEDNN_Y, TARE_ONEDNN_WEIGHTS}};
-  const tare_onednn_tensor *which = order[c->pass == TARE_FORWARD ? 0 : c->pass == TARE_BACKWARD_DATA ? 1 : 2];
+  const tare_onednn_tensor *which = order[tare_pass_index(c->pass)];
   const void *arrays[3] = {a, b, out};
   struct tare_onednn_argument arguments[MOST_ARGUMENTS] = {{DNNL_ARG_SCRATCHPAD, tensor(c, DNNL_ARG_SCRATCHPAD), workspace}};
   int count = 1;

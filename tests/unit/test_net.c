@@ -1,76 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What networks promise: the same bits for any number of threads, unit response at the start, rules that hold, tensors that come back. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/alloc.h"
-#include "base/rng.h"
-#include "net/layers.h"
-
-enum { SIZE = 20, BATCH = 21 };
-static const char whole[] = "conv 6x5 sum=0 spectral; bn; relu; conv 5x3 /2 sum=1 projection; bn; relu; maxpool 2; dropout 0.3; dense 4";
-
-static tare_net_options options_of(int channels) {
-  return (tare_net_options){.height = SIZE, .width = SIZE, .channels = channels, .batch = BATCH, .threads = 1, .seed = 11};
-}
-
-static tare_net *make(const char *line, const tare_net_options *options) {
-  tare_net *net = NULL;
-  tare_error error;
-  if (tare_net_create(line, options, &net, &error)) fail_msg("%s: %s", line, error.message);
-  return net;
-}
-
-/* Images with much brightness and gradients and little detail, as photos have, between 0 and `high`. */
-static float *make_images(int count, int channels, double high, uint64_t seed) {
-  float *images = tare_alloc((size_t)count * SIZE * SIZE * (size_t)channels, sizeof *images), *x = images;
-  tare_rng rng;
-  tare_rng_init(&rng, seed, 1);
-  for (int image = 0; image < count; image++) {
-    double level = tare_rng_unit(&rng), across = tare_rng_normal(&rng), down = tare_rng_normal(&rng);
-    for (int i = 0; i < SIZE * SIZE * channels; i++) {
-      double u = (i / channels % SIZE) / (double)SIZE - 0.5, v = (i / channels / SIZE) / (double)SIZE - 0.5;
-      double value = level + 0.3 * (across * u + down * v) + 0.2 * sin(9 * u * down + level) + 0.03 * tare_rng_normal(&rng);
-      *x++ = (float)(high * value);
-    }
-  }
-  return images;
-}
-
-static tare_net *started(const char *line, const tare_net_options *options, const float *images, int count) {
-  tare_net *net = make(line, options);
-  tare_error error;
-  if (tare_net_start(net, images, (size_t)count, &error)) fail_msg("%s: %s", line, error.message);
-  return net;
-}
-
-/* One training pass; doutput a fixed pattern. */
-static void pass(tare_net *net, const float *images, int count, uint64_t step) {
-  size_t outputs = tare_net_output_size(net) * (size_t)count;
-  float *doutput = tare_alloc(outputs, sizeof *doutput);
-  for (size_t i = 0; i < outputs; i++) doutput[i] = (float)((double)(i * 37 % 11) / 11 - 0.4);
-  const void *output;
-  assert_int_equal(tare_net_forward(net, images, count, 1, step, &output, NULL), TARE_OK);
-  assert_int_equal(tare_net_backward(net, doutput, NULL), TARE_OK);
-  tare_free(doutput);
-}
-
-/* A few steps of plain gradient descent. */
-static void descend(tare_net *net, const float *images, int count, int steps, float rate) {
-  for (int s = 0; s < steps; s++) {
-    pass(net, images, count, (uint64_t)s);
-    float *p = tare_net_parameters(net), *g = tare_net_gradients(net);
-    for (size_t i = 0; i < tare_net_parameter_count(net); i++) p[i] -= rate * g[i];
-    assert_int_equal(tare_net_after_step(net, NULL), TARE_OK);
-  }
-}
+/* What networks promise: the same bits for any number of threads, rules that hold, tensors that come back. */
+#include "nets.h"
 
 static void any_number_of_threads_gives_the_same_bits(void **state) {
   (void)state;
@@ -139,78 +69,6 @@ static void evaluation_takes_each_image_by_itself(void **state) {
   tare_free(images);
 }
 
-/* The mean over filters of the variance of a first layer's output, by this test's own sums. */
-static double response(tare_net *net, const float *images, int count) {
-  int shape[3];
-  tare_net_output_shape(net, shape);
-  size_t c = (size_t)shape[2], n = 0;
-  double sum[16] = {0}, squares[16] = {0}, mean = 0;
-  for (int first = 0; first < count; first += BATCH, n += BATCH) {
-    const void *output;
-    assert_int_equal(tare_net_forward(net, images + (size_t)first * SIZE * SIZE * (size_t)net->options.channels, BATCH, 0, 0, &output,
-                                      NULL), TARE_OK);
-    for (size_t i = 0; i < (size_t)BATCH * tare_net_output_size(net); i++) {
-      double y = (double)((const float *)output)[i];
-      sum[i % c] += y;
-      squares[i % c] += y * y;
-    }
-  }
-  n *= (size_t)shape[0] * (size_t)shape[1];
-  for (size_t k = 0; k < c; k++) mean += (squares[k] - sum[k] * sum[k] / (double)n) / (double)n;
-  return mean / (double)c;
-}
-
-static void bases_start_with_a_response_of_variance_1(void **state) {
-  (void)state;
-  static const char *const methods[] = {"centred", "orthonormal", "pivot", "spectral", "spectral(0.5)", "dct", "whitened", "whitened-full"};
-  static const double highs[] = {1, 255};
-  for (size_t m = 0; m < sizeof methods / sizeof *methods; m++)
-    for (size_t h = 0; h < 2; h++)
-      for (int channels = 1; channels <= 2; channels++) {
-        char line[80];
-        snprintf(line, sizeof line, "conv 8x5 sum=0%s %s%s", channels == 2 ? "@filter" : "", methods[m], h ? " pad=reflect" : "");
-        tare_net_options o = options_of(channels);
-        float *images = make_images(3 * BATCH, channels, highs[h], 7);
-        tare_net *net = started(line, &o, images, 3 * BATCH);
-        double variance = response(net, images, 3 * BATCH);
-        if (!(fabs(variance - 1) < 0.1)) fail_msg("%s on 0..%g: variance %g", line, highs[h], variance);
-        tare_net_free(net);
-        tare_free(images);
-      }
-}
-
-/* Where the basis takes the scale, coefficients have variance 1 / (n - m) whatever the pixels' scale. */
-static void coefficients_do_not_feel_the_scale_of_the_pixels(void **state) {
-  (void)state;
-  static const char *const methods[] = {"spectral", "dct", "whitened"};
-  for (size_t m = 0; m < 3; m++)
-    for (int h = 0; h < 2; h++) {
-      char line[80];
-      snprintf(line, sizeof line, "conv 16x7 sum=0 %s nobias", methods[m]);
-      tare_net_options o = options_of(1);
-      float *images = make_images(BATCH, 1, h ? 255 : 1, 7);
-      tare_net *net = started(line, &o, images, BATCH);
-      const float *t = tare_net_parameters(net);
-      double squares = 0;
-      size_t n = tare_net_parameter_count(net);
-      assert_int_equal(n, 16 * 48);
-      for (size_t i = 0; i < n; i++) squares += (double)t[i] * (double)t[i];
-      if (strcmp(methods[m], "dct") && !(fabs(squares / 16 - 1) < 0.25)) fail_msg("%s: %g", methods[m], squares / 16);
-      tare_net_free(net);
-      tare_free(images);
-    }
-}
-
-static size_t find(const tare_net *net, const char *name) {
-  for (size_t i = 0; i < tare_net_tensor_count(net); i++) {
-    tare_net_tensor info;
-    assert_int_equal(tare_net_tensor_info(net, i, &info, NULL), TARE_OK);
-    if (strcmp(info.name, name) == 0) return i;
-  }
-  fail_msg("no tensor %s", name);
-  return 0;
-}
-
 /* The largest residual, relative to 1 + the sum of the magnitudes of one unit's weights. */
 static double residual_of(tare_net *net, const char *name) {
   tare_net_tensor info;
@@ -252,30 +110,6 @@ static void rules_hold_from_the_start_and_while_training(void **state) {
         if (!holds && init == 0 && !(before > 1e-4)) fail_msg("%s: residual %g", line, before);
         tare_net_free(net);
       }
-  tare_free(images);
-}
-
-static void init_response_starts_all_as_the_same_function(void **state) {
-  (void)state;
-  static const char *const methods[] = {"spectral", "none", "penalty", "projection", "difference", "centred", "orthonormal", "pivot",
-                                        "dct", "whitened"};
-  float *images = make_images(BATCH, 2, 1, 9), *first = NULL;
-  for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
-    char line[80];
-    snprintf(line, sizeof line, "conv 4x5 sum=1 %s; relu; dense 3", methods[m]);
-    tare_net_options o = options_of(2);
-    o.init = TARE_INIT_RESPONSE;
-    tare_net *net = started(line, &o, images, BATCH);
-    const void *output;
-    assert_int_equal(tare_net_forward(net, images, BATCH, 0, 0, &output, NULL), TARE_OK);
-    size_t bytes = BATCH * 3 * sizeof(float);
-    if (!first) first = memcpy(malloc(bytes), output, bytes);
-    for (int i = 0; i < BATCH * 3; i++)
-      if (!(fabsf(first[i] - ((const float *)output)[i]) < 1e-3f))
-        fail_msg("%s: %g, not %g", line, (double)((const float *)output)[i], (double)first[i]);
-    tare_net_free(net);
-  }
-  free(first);
   tare_free(images);
 }
 
@@ -428,48 +262,6 @@ static void scales_make_the_same_bases_again(void **state) {
   tare_free(images);
 }
 
-static void nets_that_differ_in_one_layer_start_the_others_alike(void **state) {
-  (void)state;
-  static const char *const lines[] = {"conv 4x5 sum=0 spectral; relu; conv 3x3; gap; dense 2",
-                                      "conv 4x5 sum=0 projection; relu; conv 3x3; gap; dense 2",
-                                      "laplacian; conv 4x3; relu; conv 3x3; gap; dense 2"};
-  float *images = make_images(BATCH, 1, 1, 15), first[4 * 27];
-  for (size_t k = 0; k < 3; k++) {
-    tare_net_options o = options_of(1);
-    tare_net *net = started(lines[k], &o, images, BATCH);
-    float values[4 * 27];
-    assert_int_equal(tare_net_tensor_get(net, find(net, "conv2.weight"), values, NULL), TARE_OK);
-    if (k == 0) memcpy(first, values, sizeof first);
-    assert_memory_equal(first, values, sizeof first);
-    tare_net_free(net);
-  }
-  tare_free(images);
-}
-
-/* Glorot's limit, reached but not passed; zero bias. */
-static void plain_layers_start_as_frameworks_do(void **state) {
-  (void)state;
-  tare_net_options o = options_of(2);
-  float *images = make_images(BATCH, 2, 1, 16);
-  static const struct { const char *line; int inputs, outputs; size_t weights; } cases[] = {
-    {"conv 64x5", 50, 1600, 3200}, {"conv 64x5 groups=2", 25, 800, 1600}, {"gap; dense 500", 2, 500, 1000},
-    {"conv 64x5 sum=0 difference", 48, 64, 48 * 64}, {"conv 64x5 sum=1 difference", 50, 64, 48 * 64},
-    {"conv 64x5 sum=0 penalty", 50, 1600, 3200},
-  };
-  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-    tare_net *net = started(cases[k].line, &o, images, BATCH);
-    const float *t = tare_net_parameters(net);
-    float largest = 0;
-    for (size_t i = 0; i < cases[k].weights; i++) largest = fmaxf(largest, fabsf(t[i]));
-    double limit = sqrt(6.0 / (cases[k].inputs + cases[k].outputs));
-    if (!((double)largest <= limit * (1 + 1e-6) && (double)largest > 0.97 * limit))
-      fail_msg("%s: largest %g of limit %g", cases[k].line, (double)largest, limit);
-    for (size_t i = cases[k].weights; i < tare_net_parameter_count(net); i++) assert_true(t[i] == 0);
-    tare_net_free(net);
-  }
-  tare_free(images);
-}
-
 static void dropout_takes_its_share_out_and_repeats(void **state) {
   (void)state;
   tare_net_options o = options_of(1);
@@ -548,17 +340,12 @@ int main(void) {
     cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
     cmocka_unit_test(what_a_larger_batch_left_behind_does_not_count),
     cmocka_unit_test(evaluation_takes_each_image_by_itself),
-    cmocka_unit_test(bases_start_with_a_response_of_variance_1),
-    cmocka_unit_test(coefficients_do_not_feel_the_scale_of_the_pixels),
     cmocka_unit_test(rules_hold_from_the_start_and_while_training),
-    cmocka_unit_test(init_response_starts_all_as_the_same_function),
     cmocka_unit_test(pivot_and_difference_are_the_same),
     cmocka_unit_test(difference_is_literally_two_layers),
     cmocka_unit_test(tensors_come_back),
     cmocka_unit_test(pinned_weights_are_used_as_they_are),
     cmocka_unit_test(scales_make_the_same_bases_again),
-    cmocka_unit_test(nets_that_differ_in_one_layer_start_the_others_alike),
-    cmocka_unit_test(plain_layers_start_as_frameworks_do),
     cmocka_unit_test(dropout_takes_its_share_out_and_repeats),
     cmocka_unit_test(the_penalty_is_the_sum_of_residuals),
     cmocka_unit_test(wrong_use_is_refused),
