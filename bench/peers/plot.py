@@ -8,7 +8,7 @@ import textwrap
 from dataclasses import dataclass
 from html import escape
 
-from .problem import parse
+from .problem import NAMES, parse
 from .results import ENGINES, Results
 
 # Okabe & Ito's colours, which the colour-blind can tell apart; ours is drawn thickest
@@ -83,7 +83,8 @@ def _panel(left: float, stem: str, curves: dict[str, Curve], up: Axis) -> list[s
         parts += [_line(across.at(k), TOP, across.at(k), TOP + HEIGHT, "#eee"), _text(across.at(k), TOP + HEIGHT + 17, str(k))]
     for engine in reversed([e for e in ENGINES if e in curves]):  # ours last, on top
         parts += _curve(curves[engine], across, up, engine)
-    parts.append(_text(left + PANEL / 2, TOP - 10, stem, extra='font-weight="bold"'))
+    title = f"{NAMES[stem]}: {stem}" if stem in NAMES else stem
+    parts.append(_text(left + PANEL / 2, TOP - 10, title, extra='font-weight="bold"'))
     return parts
 
 

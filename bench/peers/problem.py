@@ -85,6 +85,7 @@ def _same(stem: str, kernels: tuple[int, ...]) -> list[str]:
 
 
 FIRST, DENSE, DEPTHWISE = "n8c1h128o32", "n8c32h64o32", "g32n8c32h64o32"
+NAMES = {FIRST: "first layer", DENSE: "dense", DEPTHWISE: "depthwise"}
 SIZES, GROWTH = (3, 5, 7, 9, 11, 15, 21, 31), (3, 5, 7, 11, 15, 21, 31, 45, 63)
 # as `tare bench --list` has them; replknet: the depthwise layers of RepLKNet-31B's four stages (Ding et al. 2022)
 SETS: dict[str, list[str]] = {

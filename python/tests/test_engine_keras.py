@@ -39,18 +39,20 @@ def used(monkeypatch):
 
 @settings(max_examples=10)
 @given(st.integers(1, 2), st.integers(1, 2), st.sampled_from(["same", "valid"]), st.sampled_from([(1, 1), (2, 1), (1, 2)]), st.integers(2, 4),
-       st.booleans(), st.integers(0, 99))
-def test_as_keras_does_it(axes, groups, padding, steps, taps, depthwise, seed):
+       st.booleans(), st.booleans(), st.integers(0, 99))
+def test_as_keras_does_it(axes, groups, padding, steps, taps, depthwise, biased, seed):
     draw, (stride, dilation) = np.random.default_rng(seed), steps
     x = draw.standard_normal((2, *(9, 10)[:axes], 2 * groups)).astype(np.float32)
     kernel = draw.standard_normal((*(taps, 3)[:axes], 2 * groups if depthwise else 2, 3 * (1 if depthwise else groups))).astype(np.float32)
     plain, engine = (ops.depthwise_conv, keras_conv.depthwise_conv) if depthwise else (ops.conv, keras_conv.conv)
     arguments = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel), stride, padding, "channels_last", dilation
+    bias = draw.standard_normal(kernel.shape[-1] * (kernel.shape[-2] if depthwise else 1)).astype(np.float32) * biased
+    ours = engine(*arguments, engine="tare", bias=ops.convert_to_tensor(bias) if biased else None)
     if BACKEND == "tensorflow" and groups > 1 and not depthwise:  # its own has no groups on the CPU
         parts = [plain(x[..., 2 * i:2 * i + 2], kernel[..., 3 * i:3 * i + 3], *arguments[2:]) for i in range(groups)]
-        near(engine(*arguments, engine="tare"), ops.concatenate(parts, -1))
+        near(ours, ops.concatenate(parts, -1) + bias)
     else:
-        near(engine(*arguments, engine="tare"), plain(*arguments))
+        near(ours, plain(*arguments) + bias)
 
 
 def test_what_is_not_for_the_engine_is_kerass(monkeypatch):
@@ -98,10 +100,10 @@ class TestTensorFlow:
         from tareconv._engine.problem import Geometry
 
         g = Geometry(None, 4, (9, None), 6, (3, 5), (1, 2), (1, 2), (1, 1))
-        ours = lambda x, k: tf_op.convolve(g, "nhwc", x, tf.transpose(k, (3, 2, 0, 1)))  # noqa: E731
-        theirs = lambda x, k: tf.nn.conv2d(tf.pad(x, [[0, 0], [1, 1], [2, 2], [0, 0]]), k, 1, "VALID")[:, :, ::2]  # noqa: E731
+        ours = lambda x, k, b: tf_op.convolve(g, "nhwc", x, tf.transpose(k, (3, 2, 0, 1)), b)  # noqa: E731
+        theirs = lambda x, k, b: tf.nn.conv2d(tf.pad(x, [[0, 0], [1, 1], [2, 2], [0, 0]]), k, 1, "VALID")[:, :, ::2] + b  # noqa: E731
         draw = np.random.default_rng(0)
-        return tf, ours, theirs, [tf.constant(draw.standard_normal(s), tf.float32) for s in ((2, 9, 11, 4), (3, 5, 4, 6))]
+        return tf, ours, theirs, [tf.constant(draw.standard_normal(s), tf.float32) for s in ((2, 9, 11, 4), (3, 5, 4, 6), (6,))]
 
     def test_gradients_in_eager_mode_and_in_graphs_of_unknown_sizes(self):
         tf, ours, theirs, arrays = self.functions()
@@ -112,8 +114,8 @@ class TestTensorFlow:
                 y = tf.reduce_sum(f(*arrays) ** 2)
             return tape.gradient(y, arrays)
 
-        shapes = [tf.TensorSpec((None, 9, None, 4)), tf.TensorSpec((3, 5, 4, 6))]
-        graph = tf.function(lambda x, k: gradients(ours, x, k), input_signature=shapes, autograph=False)
+        shapes = [tf.TensorSpec((None, 9, None, 4)), tf.TensorSpec((3, 5, 4, 6)), tf.TensorSpec((6,))]
+        graph = tf.function(lambda *arrays: gradients(ours, *arrays), input_signature=shapes, autograph=False)
         for found in (gradients(ours, *arrays), graph(*arrays)):
             for a, b in zip(found, gradients(theirs, *arrays)):
                 near(a, b)
@@ -129,13 +131,31 @@ class TestTensorFlow:
 
     def test_known_shapes(self):
         tf, ours, _, _ = self.functions()
-        shape = tf.function(ours).get_concrete_function(tf.TensorSpec((None, 9, None, 4)), tf.TensorSpec((3, 5, 4, 6))).output_shapes
+        shape = tf.function(ours).get_concrete_function(tf.TensorSpec((None, 9, None, 4)), tf.TensorSpec((3, 5, 4, 6)), tf.TensorSpec((6,))).output_shapes
         assert shape.as_list() == [None, 9, None, 6]
 
     def test_wrong_arrays(self):
-        tf, ours, _, (x, k) = self.functions()
+        tf, ours, _, (x, k, b) = self.functions()
         with pytest.raises(tf.errors.InvalidArgumentError, match="images and weights with the sizes of the problem"):
-            ours(x[..., :3], k)
+            ours(x[..., :3], k, b)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="a bias for each output"):
+            ours(x, k, b[:5])
+
+    @pytest.mark.parametrize("watched, passes", [([], 1), ([0], 3), ([1], 5), ([0, 1], 7)])
+    def test_forward_prepares_for_the_gradients_that_a_tape_wants(self, watched, passes):
+        tf, ours, theirs, arrays = self.functions()
+        taken = []
+
+        def gradients(f, *arrays):
+            with tf.GradientTape() as tape:
+                tape.watch([arrays[i] for i in watched])
+                y = f(*arrays)
+            taken.extend(op.get_attr("passes") for op in y.graph.get_operations() if op.type == "TareconvConv") if f is ours else None
+            return tape.gradient(y, [arrays[i] for i in watched])
+
+        for a, b in zip(tf.function(lambda *a: gradients(ours, *a), autograph=False)(*arrays), gradients(theirs, *arrays)):
+            near(a, b)
+        assert taken == [passes]
 
     def test_small_kernels_keep_xla(self):
         assert not keras_conv.leaves_xla((3, 3), "auto") and keras_conv.leaves_xla((7, 7), "auto") and keras_conv.leaves_xla((3, 3), "tare")

@@ -207,7 +207,7 @@ def test_wrong_arrays_are_refused_and_not_read():
 @pytest.mark.parametrize("engine", ["auto", "tare"])
 def test_shapes_that_do_not_fit_get_laxs_exceptions(engine):
     with pytest.raises((TypeError, ValueError), match="feature dimension size"):
-        _conv.convolve(jnp.ones((1, 9, 9, 4)), jnp.ones((2, 3, 3, 3)), (1, 1), "VALID", (1, 1), 1, "NHWC", engine)
+        _conv.convolve(jnp.ones((1, 9, 9, 4)), jnp.ones((2, 3, 3, 3)), None, (1, 1), "VALID", (1, 1), 1, "NHWC", engine)
     assert tj.conv(jnp.ones((1, 2, 9, 1)), jnp.ones((3, 3, 1, 1)), padding="VALID", engine=engine).shape == (1, 0, 7, 1)
 
 

@@ -49,26 +49,31 @@ class _How:
     engine: str
 
 
-def conv(inputs, kernel, strides, padding, data_format, dilation_rate, engine: str = "auto"):
-    """keras.ops.conv(inputs, kernel [*size, c / groups, o], ...)."""
+def conv(inputs, kernel, strides, padding, data_format, dilation_rate, engine: str = "auto", bias=None):
+    """keras.ops.conv(inputs, kernel [*size, c / groups, o], ...) + bias [o] (or None)."""
     how = _how(inputs, kernel, strides, data_format, dilation_rate, engine, _channels(inputs, data_format) // kernel.shape[-2])
     axes = len(kernel.shape)
-    y = _ours(inputs, lambda: ops.transpose(kernel, (axes - 1, axes - 2, *range(axes - 2))), kernel, padding, how)
-    return ops.conv(inputs, kernel, strides, padding, data_format, dilation_rate) if y is None else y
+    y = _ours(inputs, lambda: ops.transpose(kernel, (axes - 1, axes - 2, *range(axes - 2))), bias, kernel, padding, how)
+    return _biased(ops.conv(inputs, kernel, strides, padding, data_format, dilation_rate), bias, how) if y is None else y
 
 
-def depthwise_conv(inputs, kernel, strides, padding, data_format, dilation_rate, engine: str = "auto"):
-    """keras.ops.depthwise_conv(inputs, kernel [*size, c, multiplier], ...)."""
+def depthwise_conv(inputs, kernel, strides, padding, data_format, dilation_rate, engine: str = "auto", bias=None):
+    """keras.ops.depthwise_conv(inputs, kernel [*size, c, multiplier], ...) + bias [c * multiplier] (or None)."""
     size, axes = kernel.shape[:-2], len(kernel.shape)
     how = _how(inputs, kernel, strides, data_format, dilation_rate, engine, kernel.shape[-2])
     outputs = kernel.shape[-2] * kernel.shape[-1]
-    y = _ours(inputs, lambda: ops.reshape(ops.transpose(kernel, (axes - 2, axes - 1, *range(axes - 2))), (outputs, 1, *size)), kernel, padding, how)
+    y = _ours(inputs, lambda: ops.reshape(ops.transpose(kernel, (axes - 2, axes - 1, *range(axes - 2))), (outputs, 1, *size)), bias, kernel, padding, how)
     if y is not None:
         return y
-    if not _sums_narrow(inputs):
-        return ops.depthwise_conv(inputs, kernel, strides, padding, data_format, dilation_rate)
-    wide = ops.depthwise_conv(ops.cast(inputs, "float32"), ops.cast(kernel, "float32"), strides, padding, data_format, dilation_rate)
-    return ops.cast(wide, inputs.dtype)
+    wide = "float32" if _sums_narrow(inputs) else inputs.dtype
+    y = ops.depthwise_conv(ops.cast(inputs, wide), ops.cast(kernel, wide), strides, padding, data_format, dilation_rate)
+    return _biased(ops.cast(y, inputs.dtype), bias, how)
+
+
+def _biased(y, bias, how: _How):
+    if bias is None:
+        return y
+    return ops.add(y, bias if how.last else ops.reshape(bias, (-1, *(1,) * (len(y.shape) - 2))))
 
 
 def _sums_narrow(inputs) -> bool:
@@ -91,10 +96,10 @@ def _how(inputs, kernel, strides, data_format, dilation, engine, groups) -> _How
     return _How(each(strides), each(dilation), groups, data_format == "channels_last", choice.check(engine))
 
 
-def _ours(inputs, weight, kernel, padding: str, how: _How):
-    """y by the engine, or None where it is not chosen. `weight()`: the kernel as [o, c / groups, *size]."""
+def _ours(inputs, weight, bias, kernel, padding: str, how: _How):
+    """y by the engine, bias and all, or None where it is not chosen. `weight()`: the kernel as [o, c / groups, *size]."""
     run = _BACKENDS.get(keras.config.backend())
-    floats = all(keras.backend.standardize_dtype(a.dtype) == "float32" for a in (inputs, kernel))
+    floats = all(keras.backend.standardize_dtype(a.dtype) == "float32" for a in (inputs, kernel, *([] if bias is None else [bias])))
     if run is None or how.engine == "framework" or isinstance(inputs, keras.KerasTensor) or not floats or len(kernel.shape) > 4:
         return None
     size = tuple(inputs.shape[1:-1] if how.last else inputs.shape[2:])
@@ -104,7 +109,7 @@ def _ours(inputs, weight, kernel, padding: str, how: _How):
     if any(before != after for before, after in pairs):
         around = [(0, 0), *pairs, (0, 0)] if how.last else [(0, 0), (0, 0), *pairs]
         inputs, pairs = ops.pad(inputs, around), [(0, 0)] * len(pairs)
-    return run(inputs, weight, tuple(before for before, _ in pairs), how)
+    return run(inputs, weight, bias, tuple(before for before, _ in pairs), how)
 
 
 def _pairs(padding: str, size, kernel, how: _How) -> list[tuple[int, int]] | None:
@@ -120,21 +125,26 @@ def _pairs(padding: str, size, kernel, how: _How) -> list[tuple[int, int]] | Non
     return pairs
 
 
-def _with_torch(inputs, weight, padding, how: _How):
+def _tensor(bias):
+    return None if bias is None else ops.convert_to_tensor(bias)
+
+
+def _with_torch(inputs, weight, bias, padding, how: _How):
     from ..torch._conv import How, convolve
 
     x = inputs.movedim(-1, 1) if how.last else inputs
-    y = convolve(x, weight(), None, How(how.strides, padding, how.dilation, how.groups), how.engine)
+    y = convolve(x, weight(), _tensor(bias), How(how.strides, padding, how.dilation, how.groups), how.engine)
     return y.movedim(1, -1) if how.last else y
 
 
-def _with_jax(inputs, weight, padding, how: _How):
+def _with_jax(inputs, weight, bias, padding, how: _How):
     from ..jax._conv import convolve
 
-    return convolve(inputs, weight(), how.strides, [(p, p) for p in padding], how.dilation, how.groups, "NHWC" if how.last else "NCHW", how.engine)
+    layout = "NHWC" if how.last else "NCHW"
+    return convolve(inputs, weight(), _tensor(bias), how.strides, [(p, p) for p in padding], how.dilation, how.groups, layout, how.engine)
 
 
-def _with_tensorflow(inputs, weight, padding, how: _How):
+def _with_tensorflow(inputs, weight, bias, padding, how: _How):
     w = weight()
     if not leaves_xla(tuple(w.shape[2:]), how.engine):
         return None
@@ -142,7 +152,7 @@ def _with_tensorflow(inputs, weight, padding, how: _How):
 
     size = tuple(inputs.shape[1:-1] if how.last else inputs.shape[2:])
     g = Geometry(inputs.shape[0], w.shape[1] * how.groups, size, w.shape[0], tuple(w.shape[2:]), how.strides, padding, how.dilation, how.groups)
-    return tf_op.convolve(g, "nhwc" if how.last else "nchw", inputs, w)
+    return tf_op.convolve(g, "nhwc" if how.last else "nchw", inputs, w, _tensor(bias))
 
 
 _BACKENDS = {"torch": _with_torch, "jax": _with_jax, "tensorflow": _with_tensorflow}

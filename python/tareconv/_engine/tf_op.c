@@ -5,7 +5,7 @@
  *
  * A batch, or an image's size, may be unknown while a graph is made: attribute "problem" is a problem string without n, h and w, which are
  * taken from the images. "last": channels of images are last. "passes", "wanted": sums of passes (tare/conv.h).
- * Forward: x, weights -> y, saved. Backward: x, weights, dy, saved (without elements: none) -> dx, dweights (without elements where
+ * Forward: x, weights, bias (without elements: none) -> y, saved. Backward: x, weights, dy, saved (without elements: none) -> dx, dweights (without elements where
  * not wanted). Weights are [o][c/g][k...]. All floats.
  */
 #include <stdio.h>
@@ -126,8 +126,10 @@ static void end(running *r) {
 static void forward(void *kernel, TF_OpKernelContext *context) {
   running r = {.context = context, .status = TF_NewStatus(), .attributes = kernel};
   char message[TARECONV_MESSAGE];
-  if (begin(&r, 2)) {
-    tareconv_arrays arrays = {.x = data(r.inputs[0]), .weights = data(r.inputs[1]), .y = result(&r)};
+  if (begin(&r, 3)) {
+    tareconv_arrays arrays = {.x = data(r.inputs[0]), .weights = data(r.inputs[1]), .bias = data(r.inputs[2])};
+    if (arrays.bias && elements(r.inputs[2]) != r.sizes.bias) fail(&r, "tareconv: a bias for each output was expected");
+    if (ok(r.status)) arrays.y = result(&r);
     if (arrays.y) arrays.saved = flat_output(&r, 1, r.attributes->passes == FORWARD ? 0 : r.sizes.saved);
     if (ok(r.status) && engine->forward(r.call, 0, NULL, &arrays, message)) fail(&r, message);
   }
@@ -174,7 +176,7 @@ static void define(const char *name, const char *const inputs[], const char *con
 
 /* TensorFlow lists the operators that a library defines while it is loaded. */
 __attribute__((constructor)) static void define_all(void) {
-  static const char *const forward_in[] = {"x: float", "weights: float", NULL}, *const forward_out[] = {"y: float", "saved: float", NULL};
+  static const char *const forward_in[] = {"x: float", "weights: float", "bias: float", NULL}, *const forward_out[] = {"y: float", "saved: float", NULL};
   static const char *const backward_in[] = {"x: float", "weights: float", "dy: float", "saved: float", NULL};
   static const char *const backward_out[] = {"dx: float", "dweights: float", NULL};
   define("TareconvConv", forward_in, forward_out, forward);

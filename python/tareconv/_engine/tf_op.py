@@ -12,9 +12,9 @@ from . import compiled
 from .problem import DATA, FORWARD, WEIGHTS, Geometry
 
 try:  # there is no public way to ask whether a gradient may be wanted
-    from tensorflow.python.eager.record import could_possibly_record
+    from tensorflow.python.eager.record import should_record_backprop
 except ImportError:
-    def could_possibly_record() -> bool:
+    def should_record_backprop(tensors) -> bool:
         return True
 
 
@@ -36,8 +36,8 @@ def _problem(g: Geometry) -> str:
     return f"c{g.channels}o{g.outputs}g{g.groups}" + "".join(letter + "x".join(map(str, numbers)) for letter, numbers in many.items())
 
 
-def _forward(x, weights, problem, last, passes):
-    return _operators().tareconv_conv(x=x, weights=weights, problem=problem, last=last, passes=passes, wanted=0)
+def _forward(x, weights, bias, problem, last, passes):
+    return _operators().tareconv_conv(x=x, weights=weights, bias=bias, problem=problem, last=last, passes=passes, wanted=0)
 
 
 def _backward(x, weights, dy, saved, problem, last, passes, wanted):
@@ -54,14 +54,22 @@ def _wanted(op) -> int:
     return DATA * (0 not in skipped) | WEIGHTS * (1 not in skipped)
 
 
+def _bias_gradient(op, dy):
+    """A sum over images and pixels, where there is a bias and somebody asks for it."""
+    if 2 in (getattr(op, "skip_input_indices", None) or ()) or op.inputs[2].shape == [0]:
+        return None
+    channels = len(dy.shape) - 1 if op.get_attr("last") else 1
+    return tf.reduce_sum(dy, [axis for axis in range(len(dy.shape)) if axis != channels])
+
+
 @tf.RegisterGradient("TareconvConv")
 def _conv_gradient(op, dy, _):
-    (x, weights), saved, passes = op.inputs, op.outputs[1], op.get_attr("passes")
+    (x, weights, _), saved, passes = op.inputs, op.outputs[1], op.get_attr("passes")
     wanted = _wanted(op)
     if passes & wanted != wanted:
         passes, saved = wanted, tf.zeros([0])
     dx, dweights = _backward(x, weights, dy, saved, *_attributes(op), passes, wanted)
-    return dx if wanted & DATA else None, dweights if wanted & WEIGHTS else None
+    return dx if wanted & DATA else None, dweights if wanted & WEIGHTS else None, _bias_gradient(op, dy)
 
 
 @tf.RegisterGradient("TareconvConvBackward")
@@ -72,18 +80,19 @@ def _backward_gradient(op, gx, gw):
     to_x = to_weights = to_dy = None
     if wanted & DATA:
         to_weights = _backward(gx, weights, dy, none, *how, WEIGHTS, WEIGHTS)[1]
-        to_dy = _forward(gx, weights, *how, FORWARD)[0]
+        to_dy = _forward(gx, weights, none, *how, FORWARD)[0]
     if wanted & WEIGHTS:
         to_x = _backward(x, gw, dy, none, *how, DATA, DATA)[0]
-        more = _forward(x, gw, *how, FORWARD)[0]
+        more = _forward(x, gw, none, *how, FORWARD)[0]
         to_dy = more if to_dy is None else to_dy + more
     return to_x, to_weights, to_dy, None
 
 
-def convolve(g: Geometry, layout: str, x, weights):
-    """y of x (nchw or nhwc, as `layout` says) and weights [outputs][channels / groups][kernel...]. g.batch and g.size may be unknown (None)."""
-    passes = FORWARD | DATA | WEIGHTS if could_possibly_record() else FORWARD
-    y, _ = _forward(x, weights, _problem(g), layout == "nhwc", passes)
+def convolve(g: Geometry, layout: str, x, weights, bias=None):
+    """y of x (nchw or nhwc, as `layout` says), weights [outputs][channels / groups][kernel...] and bias [outputs] (or None). g.batch and g.size may be unknown (None)."""
+    x, weights = tf.convert_to_tensor(x), tf.convert_to_tensor(weights)
+    passes = FORWARD | DATA * should_record_backprop([x]) | WEIGHTS * should_record_backprop([weights])
+    y, _ = _forward(x, weights, tf.zeros([0]) if bias is None else bias, _problem(g), layout == "nhwc", passes)
     size = [None if n is None else r for n, r in zip(g.size, dataclasses.replace(g, size=tuple(n or 1 << 20 for n in g.size)).result)]
     y.set_shape([g.batch, *size, g.outputs] if layout == "nhwc" else [g.batch, g.outputs, *size])
     return y

@@ -80,8 +80,8 @@ def _pairs(padding, kernel, size, stride, dilation) -> list[tuple[int, int]]:
     return [(p, p) if isinstance(p, int) else (int(p[0]), int(p[1])) for p in padding]
 
 
-def convolve(x, weight, stride, padding, dilation, groups: int, layout: str, engine: str):
-    """y of x and weight [o, c / groups, ...], in lists of one number (padding: or pair) an axis."""
+def convolve(x, weight, bias, stride, padding, dilation, groups: int, layout: str, engine: str):
+    """y of x, weight [o, c / groups, ...] and bias [o] (or None), in lists of one number (padding: or pair) an axis."""
     first = 1 if layout == "NHWC" else 2
     size, kernel = x.shape[first:first + weight.ndim - 2], weight.shape[2:]
     pairs = _pairs(padding, kernel, size, stride, dilation)
@@ -93,8 +93,9 @@ def convolve(x, weight, stride, padding, dilation, groups: int, layout: str, eng
     g = Geometry(x.shape[0], channels, tuple(size), weight.shape[0], tuple(kernel), tuple(stride), tuple(before for before, _ in pairs), tuple(dilation),
                  groups)
     if _use_engine(x, weight, g, layout, engine):
-        return jax_op.convolve(g, layout.lower(), x, weight, None)
-    return _plain(x, weight, g, layout)
+        return jax_op.convolve(g, layout.lower(), x, weight, bias)
+    y = _plain(x, weight, g, layout)
+    return y if bias is None else y + (bias if layout == "NHWC" else bias.reshape(-1, *(1,) * (y.ndim - 2)))
 
 
 def conv(x, kernel, *, stride: int | Sequence[int] = 1, padding: str | int | Sequence = "SAME", dilation: int | Sequence[int] = 1, groups: int = 1,
@@ -122,4 +123,4 @@ def conv(x, kernel, *, stride: int | Sequence[int] = 1, padding: str | int | Seq
     if weight.shape[1] * groups != channels or weight.shape[0] % groups:
         raise ValueError(f"conv: expected a kernel for {channels} channels in {groups} groups, found the shape {kernel.shape} ({layout})")
     each = lambda n: [int(n)] * dims if isinstance(n, (int, np.integer)) else [int(i) for i in n]  # noqa: E731
-    return convolve(x, weight, each(stride), padding, each(dilation), groups, layout, engine)
+    return convolve(x, weight, None, each(stride), padding, each(dilation), groups, layout, engine)

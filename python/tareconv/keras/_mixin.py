@@ -188,9 +188,8 @@ class Obeying:
         padding = self.padding
         if padding == "causal":
             inputs, padding = ops.pad(inputs, self._compute_causal_padding()), "valid"
-        y = self._kind.by_engine(inputs, self.kernel, self.strides, padding, self.data_format, self.dilation_rate, self.engine)
-        if self.use_bias:
-            y = ops.add(y, self.bias if self.data_format == "channels_last" else ops.reshape(self.bias, (-1, *(1,) * (len(y.shape) - 2))))
+        bias = self.bias if self.use_bias else None
+        y = self._kind.by_engine(inputs, self.kernel, self.strides, padding, self.data_format, self.dilation_rate, self.engine, bias)
         return y if self.activation is None else self.activation(y)
 
     def adapt(self, data):
