@@ -157,6 +157,26 @@ class TestTensorFlow:
             near(a, b)
         assert taken == [passes]
 
+    @pytest.mark.parametrize("gpus", [0, 1])
+    def test_on_a_gpu_a_step_is_tensorflows_own_operations(self, monkeypatch, gpus):
+        import tensorflow as tf
+
+        import tareconv.keras as tk
+
+        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["GPU:0"] * gpus)
+        layers = [tk.Conv2D(2, 15, kernel_constraint="sum=0"), tk.DepthwiseConv2D(9, kernel_constraint="bayar")]
+        model = keras.Sequential([keras.Input((32, 32, 1)), *layers, keras.layers.GlobalAveragePooling2D()])
+
+        def step(x):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(model(x, training=True) ** 2)
+            return tape.gradient(loss, model.trainable_variables)
+
+        graph = tf.function(step, autograph=False).get_concrete_function(tf.TensorSpec((2, 32, 32, 1))).graph.as_graph_def()
+        kinds = {node.op for part in (graph, *graph.library.function) for node in (part.node if part is graph else part.node_def)}
+        assert not kinds & {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
+        assert ("TareconvConv" in kinds) == (gpus == 0) and (not gpus or {"Conv2D", "DepthwiseConv2dNative"} <= kinds)
+
     def test_small_kernels_keep_xla(self):
         assert not keras_conv.leaves_xla((3, 3), "auto") and keras_conv.leaves_xla((7, 7), "auto") and keras_conv.leaves_xla((3, 3), "tare")
         assert not keras_conv.leaves_xla((31, 31), "framework")

@@ -219,6 +219,19 @@ def test_without_the_operator_auto_takes_jaxs_own(monkeypatch):
         tj.conv(x, w, engine="tare")
 
 
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+@pytest.mark.parametrize("rule", ["sum=0", "bayar", "order=1"])
+def test_for_a_gpu_a_step_is_xlas_own_operations(monkeypatch, rule, platform):
+    """Lowered for CUDA, which needs none: neither the engine's handlers nor calls of the host are in it. For the CPU the handlers are."""
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    monkeypatch.setattr(_conv._choices, "engine_is_faster", lambda *arguments: True)
+    filters = tj.Filters((15, 15, 1, 4), rule)
+    step = jax.jit(jax.value_and_grad(lambda t, x: (tj.conv(x, tj.compose(filters, t)) ** 2).sum()))
+    lowered = step.trace(tj.init(jax.random.key(0), filters), jnp.ones((2, 20, 20, 1))).lower(lowering_platforms=("cuda" if platform == "gpu" else "cpu",))
+    text = lowered.as_text()
+    assert "callback" not in text and ("tareconv" in text) == (platform == "cpu") and ("stablehlo.convolution" in text) == (platform == "gpu")
+
+
 def test_the_example_runs():
     example = os.path.join(os.path.dirname(__file__), "../../examples/jax_filters.py")
     said = subprocess.run([sys.executable, example, "20"], capture_output=True, text=True, timeout=300)

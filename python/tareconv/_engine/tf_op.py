@@ -41,7 +41,10 @@ def _forward(x, weights, bias, problem, last, passes):
 
 
 def _backward(x, weights, dy, saved, problem, last, passes, wanted):
-    return _operators().tareconv_conv_backward(x=x, weights=weights, dy=dy, saved=saved, problem=problem, last=last, passes=passes, wanted=wanted)
+    results = _operators().tareconv_conv_backward(x=x, weights=weights, dy=dy, saved=saved, problem=problem, last=last, passes=passes, wanted=wanted)
+    for result, like, bit in zip(results, (x, weights), (DATA, WEIGHTS)):
+        result.set_shape(like.shape if wanted & bit else [0])
+    return results
 
 
 def _attributes(op):
@@ -58,8 +61,9 @@ def _bias_gradient(op, dy):
     """A sum over images and pixels, where there is a bias and somebody asks for it."""
     if 2 in (getattr(op, "skip_input_indices", None) or ()) or op.inputs[2].shape == [0]:
         return None
-    channels = len(dy.shape) - 1 if op.get_attr("last") else 1
-    return tf.reduce_sum(dy, [axis for axis in range(len(dy.shape)) if axis != channels])
+    axes = len(op.inputs[0].shape)
+    channels = axes - 1 if op.get_attr("last") else 1
+    return tf.reduce_sum(dy, [axis for axis in range(axes) if axis != channels])
 
 
 @tf.RegisterGradient("TareconvConv")
