@@ -8,10 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include "plans.h"
 
-enum { MOST_PLANS = 256, MOST_THREADS = 256, PROBLEM_LENGTH = 200, LINE = 64 };
+enum { MOST_PLANS = 256, MOST_THREADS = 256, PROBLEM_LENGTH = 200, LINE = 64, LARGE_PAGE = 2 << 20 };
 
 /* The state of the process, behind one lock that is never held while something is computed. */
 static struct {
@@ -192,11 +195,22 @@ static tareconv_crew *idle_crew(int threads, tareconv_parallel parallel) {
   return NULL;
 }
 
+/* A workspace: in large pages, on request, if it fills two of them. Spectra are walked in strides of kilobytes, a small page each. */
+static void *reserve(size_t *bytes) {
+  size_t unit = *bytes >= 2 * (size_t)LARGE_PAGE ? LARGE_PAGE : LINE;
+  *bytes = (*bytes + unit - 1) / unit * unit;
+  void *memory = aligned_alloc(unit, *bytes);
+#ifdef MADV_HUGEPAGE
+  if (memory && unit == LARGE_PAGE) madvise(memory, *bytes, MADV_HUGEPAGE); /* a wish: what it returns does not matter */
+#endif
+  return memory;
+}
+
 static tare_status grow(tareconv_crew *crew, size_t bytes, tare_error *error) {
   if (bytes <= crew->size) return TARE_OK;
   free(crew->memory);
-  crew->size = (bytes + LINE - 1) / LINE * LINE;
-  crew->memory = aligned_alloc(LINE, crew->size);
+  crew->size = bytes;
+  crew->memory = reserve(&crew->size);
   if (crew->memory) return TARE_OK;
   crew->size = 0;
   return tareconv_fail(error, TARE_E_MEMORY, "out of memory: a convolution needs a workspace of %zu MiB", bytes >> 20);
