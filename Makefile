@@ -22,7 +22,7 @@
 PREFIX =
 BUILD = build
 RACE = --steps 400 --seeds 2
-THREADED = base data train trouble race_runs ranks
+THREADED = base data data_idx train trouble race_runs ranks
 KNOWN = base basis kernel direct conv conv_brightness conv_threads engine format format_files net net_gradient net_line net_start data_images round look race
 
 all: $(BUILD)/build.ninja

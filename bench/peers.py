@@ -79,14 +79,16 @@ class Race:
 
     def ours(self, problem: Problem, passes: list[str], alone: bool) -> tuple[list[dict[str, Any]], str]:
         """What `tare bench` says; alone, if oneDNN beside it takes longer than the patience for a peer."""
-        o = self.options
+        o, limit = self.options, tare.LIMIT if alone else self.options.patience * len(passes)
         try:
-            return tare.bench(o.tare, problem.text, passes, o.threads, o.seconds, alone, tare.LIMIT if alone else o.patience)
+            return tare.bench(o.tare, problem.text, passes, o.threads, o.seconds, alone, limit)
         except tare.TooLong as late:
             if alone:
                 return [], str(late)
         for name in passes:
-            self.results.failures[problem.text, name, tare.TITLES["onednn"]] = f"over {o.patience:g} s"
+            cell = problem.text, name, tare.TITLES["onednn"]
+            if not self.results.best(cell):
+                self.results.failures[cell] = f"over {limit:g} s"
         return self.ours(problem, passes, True)
 
     def problem(self, problem: Problem) -> None:
@@ -149,7 +151,7 @@ def read_options() -> argparse.Namespace:
     add("--rounds", type=int, default=5, metavar="N", help="turns of every engine (default: 5)")
     add("--seconds", type=float, default=0.2, metavar="S", help="of one turn at one pass; one run at least (default: 0.2)")
     add("--budget", type=float, default=8.0, metavar="S", help="an engine that has run a pass this long gets no more turns (default: 8)")
-    add("--patience", type=float, default=120.0, metavar="S", help="a peer that is silent this long is stopped (default: 120)")
+    add("--patience", type=float, default=120.0, metavar="S", help="a peer that is silent this long is stopped; for oneDNN, so long a pass (default: 120)")
     add("--json", metavar="FILE", help="write all results ('-': standard output)")
     add("--plot", metavar="FILE", help="draw step times over K (SVG)")
     return check_options(parser)
@@ -228,18 +230,25 @@ def content_of(about: dict[str, Any], results: Results) -> str:
 def save(options: argparse.Namespace, about: dict[str, Any], results: Results) -> bool:
     """The files that were asked for, after each problem: a long race may be stopped at any time. False: there is no plot yet."""
     if options.json and options.json != "-":
-        replace(Path(options.json), content_of(about, results))
+        write(Path(options.json), content_of(about, results))
     picture = plot.svg(results, f"{about['cpu']}, {about['threads']} threads. {'. '.join(about['versions'])}.") if options.plot else ""
     if picture:
-        replace(Path(options.plot), picture)
+        write(Path(options.plot), picture)
     return picture is not None
 
 
-def replace(path: Path, text: str) -> None:
-    """The file with this text, whole or as it was."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text)
-    fresh.replace(path)
+def write(path: Path, text: str) -> None:
+    """The file with this text, whole or as it was; where it cannot be written that is said, and the race goes on."""
+    path = path.resolve()
+    try:
+        if path.exists() and not path.is_file():  # a device
+            path.write_text(text)
+            return
+        fresh = path.with_name(path.name + ".new")
+        fresh.write_text(text)
+        fresh.replace(path)
+    except OSError as error:
+        say(f"{path}: not written: {error.strerror}")
 
 
 def main() -> int:

@@ -65,9 +65,10 @@ def depthwise_conv(inputs, kernel, strides, padding, data_format, dilation_rate,
     y = _ours(inputs, lambda: ops.reshape(ops.transpose(kernel, (axes - 2, axes - 1, *range(axes - 2))), (outputs, 1, *size)), bias, kernel, padding, how)
     if y is not None:
         return y
-    wide = "float32" if _sums_narrow(inputs) else inputs.dtype
-    y = ops.depthwise_conv(ops.cast(inputs, wide), ops.cast(kernel, wide), strides, padding, data_format, dilation_rate)
-    return _biased(ops.cast(y, inputs.dtype), bias, how)
+    if not _sums_narrow(inputs):
+        return _biased(ops.depthwise_conv(inputs, kernel, strides, padding, data_format, dilation_rate), bias, how)
+    wide = ops.depthwise_conv(ops.cast(inputs, "float32"), ops.cast(kernel, "float32"), strides, padding, data_format, dilation_rate)
+    return _biased(ops.cast(wide, inputs.dtype), bias, how)
 
 
 def _biased(y, bias, how: _How):
