@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/pass.h"
 #include "onednn/onednn.h"
 
 enum { MOST_ARRAYS = 12 };
@@ -165,7 +166,7 @@ static const struct flow { tare_pass pass; tare_onednn_tensor in[2], out; } flow
 
 enum { FLOWS = sizeof flows / sizeof *flows };
 
-static const struct flow *flow_of(tare_pass pass) { return &flows[pass == TARE_FORWARD ? 0 : pass == TARE_BACKWARD_DATA ? 1 : 2]; }
+static const struct flow *flow_of(tare_pass pass) { return &flows[tare_pass_index(pass)]; }
 
 static tare_status rival_result(void *own, tare_pass pass, float *plain) {
   const rival_run *r = own;

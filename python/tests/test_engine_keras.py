@@ -65,6 +65,18 @@ def test_what_is_not_for_the_engine_is_kerass(monkeypatch):
         keras_conv.conv(ops.ones((1, 8, 8, 1)), ops.ones((3, 3, 1, 1)), 1, "same", "channels_last", 1, "fast")
 
 
+def test_a_kernel_is_not_cut_down_to_integers_for_images_of_integers():
+    """The framework's own result, or its own refusal of two types."""
+    arguments = ops.cast(ops.ones((1, 6, 6, 1)) * 200, "uint8"), ops.ones((3, 3, 1, 1)) / 9, 1, "valid", "channels_last", 1
+    try:
+        expected = ops.depthwise_conv(*arguments)
+    except Exception as refusal:
+        with pytest.raises(type(refusal)):
+            keras_conv.depthwise_conv(*arguments, "auto")
+    else:
+        near(keras_conv.depthwise_conv(*arguments, "auto"), expected)
+
+
 class Large(keras.layers.DepthwiseConv2D):
     """What a layer does to use it."""
 
@@ -141,7 +153,7 @@ class TestTensorFlow:
         with pytest.raises(tf.errors.InvalidArgumentError, match="a bias for each output"):
             ours(x, k, b[:5])
 
-    @pytest.mark.parametrize("watched, passes", [([], 1), ([0], 3), ([1], 5), ([0, 1], 7)])
+    @pytest.mark.parametrize("watched, passes", [([], 1), ([0], 3), ([1], 5), ([2], 1), ([0, 1], 7)])
     def test_forward_prepares_for_the_gradients_that_a_tape_wants(self, watched, passes):
         tf, ours, theirs, arrays = self.functions()
         taken = []

@@ -2,6 +2,29 @@
 /* What networks promise: the same bits for any number of threads, rules that hold, tensors that come back. */
 #include "nets.h"
 
+static const char whole[] = "conv 6x5 sum=0 spectral; bn; relu; conv 5x3 /2 sum=1 projection; bn; relu; maxpool 2; dropout 0.3; dense 4";
+
+/* One training pass; doutput a fixed pattern. */
+static void pass(tare_net *net, const float *images, int count, uint64_t step) {
+  size_t outputs = tare_net_output_size(net) * (size_t)count;
+  float *doutput = tare_alloc(outputs, sizeof *doutput);
+  for (size_t i = 0; i < outputs; i++) doutput[i] = (float)((double)(i * 37 % 11) / 11 - 0.4);
+  const void *output;
+  assert_int_equal(tare_net_forward(net, images, count, 1, step, &output, NULL), TARE_OK);
+  assert_int_equal(tare_net_backward(net, doutput, NULL), TARE_OK);
+  tare_free(doutput);
+}
+
+/* A few steps of plain gradient descent. */
+static void descend(tare_net *net, const float *images, int count, int steps, float rate) {
+  for (int s = 0; s < steps; s++) {
+    pass(net, images, count, (uint64_t)s);
+    float *p = tare_net_parameters(net), *g = tare_net_gradients(net);
+    for (size_t i = 0; i < tare_net_parameter_count(net); i++) p[i] -= rate * g[i];
+    assert_int_equal(tare_net_after_step(net, NULL), TARE_OK);
+  }
+}
+
 static void any_number_of_threads_gives_the_same_bits(void **state) {
   (void)state;
   static const int counts[] = {1, 7, 8, 9, 16, 20, 21};
