@@ -2,8 +2,8 @@
 """Exact rounding in vectorised operations, for rules that need no lattice: sums, fixed taps, symmetries and what they combine to.
 
 Weights become integers q times one power of two a unit, so that A q = b / step holds in integers. This is what `tareconv.round` does (doc/rounding.md), for use inside
-a training step on any device; there the grid is a little coarser than the format where the format is wide (`BITS`), so that weights that were
-saved, solved for t and composed again come back to the same integers.
+a training step on any device. In float32 the step is that of the format for the largest weight: a weight is off by half a step from rounding and by at most one
+more from mending its sum.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import numpy as np
 from ._constraint import Constraint
 
 # Integers up to 2^bits, and the finest step, 2^finest (bfloat16 has float32's range; below float32's normal numbers devices flush to 0).
-BITS = {"float16": 11, "bfloat16": 8, "float32": 20, "float64": 44}
+BITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 44}
 FINEST = {"float16": -24, "bfloat16": -126, "float32": -126, "float64": -1022}
 NARROW = ("float16", "bfloat16")
+_ROOM = 1 + 2.0**-20  # in wide formats, of the largest weight: mending may move it by several steps, and it must stay within the format's integers
 _WORDS = {"float32": ("int32", 0x7F800000), "float64": ("int64", 0x7FF0000000000000)}  # an integer of the size, and the exponent's bits in it
 
 
@@ -41,8 +42,8 @@ class Grid:
     Attributes:
         parts: disjoint sets of variables with one sum each; variables after them are free.
         variables: how many.
-        constants: ``"take"`` (the tap that gives each variable), ``"spread"`` (the variable of each tap; fixed taps come after them), ``"sign"``
-            (taps x 1), ``"fixed"`` (values of fixed taps, x 1), ``"numbers"`` (0, 1, ... of the largest part, x 1).
+        constants: ``"numbers"`` (0, 1, ... of the largest part, x 1), and where taps are not simply the variables: ``"take"`` (the tap that gives each
+            variable), ``"spread"`` (the variable of each tap; fixed taps come after them), ``"sign"`` (taps x 1), ``"fixed"`` (values of fixed taps, x 1).
         coarsest: no step may be over 2^coarsest, or a right-hand side would fall between steps.
     """
 
@@ -58,53 +59,57 @@ class Grid:
 
         return presolve(constraint)
 
-    def round(self, ops, constants, w, dtype: str):
-        """`w` (taps, units), float32 or float64, to values that `dtype` holds and that obey exactly."""
-        word = _WORDS[ops.name(w)][0]
-        step = self._step(ops, w, dtype)
-        x = ops.take(w, constants["take"]) / step
-        q = ops.cast(ops.round(x), word)
+    def round(self, constants, w, dtype: str):
+        """`w` (taps, units), wide, to values of its narrow type that `dtype` holds and that obey exactly; no gradient."""
+        ops = w.ops
+        near = ops.stop(w.narrow())
+        name = ops.name(near)
+        word, step = _WORDS[name][0], self._step(ops, near, dtype)
+        variables = w.each(lambda x: ops.take(ops.stop(x), constants["take"])) if "take" in constants else w.each(ops.stop)
+        q, left = variables.in_steps(step, word)
         numbers, pieces, end = ops.cast(constants["numbers"], word), [], 0
         for part in self.parts:
             end = part.first + part.count
             right = ops.cast(ops.round(part.total / step), word) if part.total else 0
-            pieces.append(_mended(ops, x[part.first:end], q[part.first:end], right, part, numbers if dtype not in NARROW else None))
+            pieces.append(_mended(ops, q[part.first:end], left[part.first:end], right, part, numbers if dtype not in NARROW else None))
         if end < self.variables:
             pieces.append(q[end:])
-        values = [ops.cast(piece, ops.name(w)) * step for piece in pieces]
-        if self.constants["fixed"].size:
+        values = [ops.cast(piece, name) * step for piece in pieces]
+        if "fixed" in constants:
             values.append(constants["fixed"] + 0 * step)
-        return ops.take(ops.join(values), constants["spread"]) * constants["sign"]
+        taps = ops.join(values) if len(values) > 1 else values[0]
+        taps = ops.take(taps, constants["spread"]) if "spread" in constants else taps
+        return taps * constants["sign"] if "sign" in constants else taps
 
     def _step(self, ops, w, dtype: str):
         """One power of two a unit: 2^(1 - bits) times the power of two in its largest weight. By bits: a logarithm may be off by one."""
         name = ops.name(w)
         word, exponent = _WORDS[name]
-        largest = ops.largest(ops.abs(w))
+        largest = ops.largest(ops.abs(w)) * (1 if dtype in NARROW else _ROOM)
         power = ops.view(ops.view(largest, word) & exponent, name)
         return ops.clip(power * 2.0 ** (1 - BITS[dtype]), 2.0 ** FINEST[dtype], 2.0**self.coarsest)
 
 
-def _mended(ops, x, q, right, part: Part, numbers):
-    """Integers q near x whose sum is `right`. Sums are modulo the word's size: what is left over is small."""
+def _mended(ops, q, left, right, part: Part, numbers):
+    """Integers near q + left (|left| <= 1/2) whose sum is `right`. Sums are modulo the word's size: what is over is small."""
     if part.single in (0, part.count):
-        return _spread(ops, x, q, ops.total(q) - right, part.count, numbers)
+        return _spread(ops, q, left, ops.total(q) - right, part.count, numbers)
     one, two = q[:part.single], q[part.single:]
     excess = ops.total(one) + 2 * ops.total(two) - right
     odd = excess & 1
-    odd = ops.where(ops.cast(q[:1], ops.name(x)) > x[:1], odd, -odd)  # the first that counts once goes back to its other neighbour: the rest is even
+    odd = ops.where(left[:1] < 0, odd, -odd)  # the first that counts once goes to its other neighbour: the rest is even
     one = ops.join([one[:1] - odd, one[1:]]) if part.single > 1 else one - odd
-    return ops.join([one, _spread(ops, x[part.single:], two, (excess - odd) // 2, part.count - part.single, numbers)])
+    return ops.join([one, _spread(ops, two, left[part.single:], (excess - odd) // 2, part.count - part.single, numbers)])
 
 
-def _spread(ops, x, q, excess, count: int, numbers):
+def _spread(ops, q, left, excess, count: int, numbers):
     """q less `excess` in all: as evenly as can be, and one more for those that were rounded up most (largest remainders; on a fine grid, where it does not
-    matter, for the first). Where x itself obeys, only such change as had been rounded the other way: none passes the format's largest integer."""
+    matter, for the first). With largest remainders only such change as had been rounded the other way: none passes the format's largest integer."""
     word = ops.name(q)
     each = excess // count
     rest = excess - each * count
     if numbers is None:
-        rank = ops.order(ops.order(ops.cast(q, ops.name(x)) - x))  # the last was rounded up most
+        rank = ops.order(ops.order(-left))  # the last was rounded up most
         more = ops.cast(rank, word) >= count - rest
     else:
         more = numbers[:count] < rest

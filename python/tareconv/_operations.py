@@ -11,10 +11,12 @@ import numpy as np
 class NumPy:
     """NumPy; and, with its module as `xp`, whatever has NumPy's names (jax.numpy)."""
 
-    def __init__(self, xp=np, stop=lambda x: x, view=lambda x, dtype: x.view(dtype)):
-        self.xp, self.stop, self.view = xp, stop, view
+    def __init__(self, xp=np, stop=lambda x: x, view=lambda x, dtype: x.view(dtype), double=True):
+        self.xp, self.stop, self.view, self.has_double = xp, stop, view, lambda x: double
         self.matmul, self.round, self.abs, self.where = xp.matmul, xp.round, xp.abs, xp.where
         self.clip, self.reshape, self.permute = xp.clip, xp.reshape, xp.transpose
+
+        # has_double(x): whether float64 is to be had where x is (of float32; float64 itself is proof of it)
 
     def name(self, x) -> str:
         """The name of x's type."""
@@ -32,10 +34,6 @@ class NumPy:
         """Rows of several."""
         return self.xp.concatenate(parts, axis=0)
 
-    def split(self, x, size: int):
-        """Its rows in parts of `size`; the last may have fewer."""
-        return self.xp.split(x, _cuts(x, size))
-
     def largest(self, x):
         """The largest of each column, as one row."""
         return self.xp.max(x, axis=0, keepdims=True)
@@ -49,15 +47,11 @@ class NumPy:
         return self.xp.argsort(x, axis=0)
 
 
-def _cuts(x, size: int) -> list[int]:
-    return list(range(size, x.shape[0], size))
-
-
 def jax():
     """JAX: jax.numpy under NumPy's names; products of float32 in float32, where a GPU would take ten bits of them."""
     import jax as framework
 
-    ops = NumPy(framework.numpy, framework.lax.stop_gradient, lambda x, dtype: framework.lax.bitcast_convert_type(x, dtype))
+    ops = NumPy(framework.numpy, framework.lax.stop_gradient, lambda x, dtype: framework.lax.bitcast_convert_type(x, dtype), double=False)
     ops.matmul = functools.partial(framework.numpy.matmul, precision="highest")
     return ops
 
@@ -75,6 +69,9 @@ class Torch:
     def name(self, x) -> str:
         return str(x.dtype).removeprefix("torch.")
 
+    def has_double(self, x) -> bool:
+        return x.device.type != "mps"
+
     def stop(self, x):
         return x.detach()
 
@@ -89,9 +86,6 @@ class Torch:
 
     def join(self, parts):
         return self.torch.cat(parts)
-
-    def split(self, x, size: int):
-        return self.torch.split(x, size)
 
     def largest(self, x):
         return self.torch.amax(x, 0, keepdim=True)
@@ -119,6 +113,7 @@ class Keras:
         self.ops = ops
         self.matmul, self.round, self.abs, self.where, self.cast = ops.matmul, ops.round, ops.abs, ops.where, ops.cast
         self.clip, self.stop, self.reshape, self.permute = ops.clip, ops.stop_gradient, ops.reshape, ops.transpose
+        self.has_double = lambda x: backend.backend() != "jax"
         if backend.backend() == "jax":
             self.matmul = jax().matmul
 
@@ -135,10 +130,6 @@ class Keras:
 
     def join(self, parts):
         return self.ops.concatenate(parts, axis=0)
-
-    def split(self, x, size: int):
-        cuts = _cuts(x, size)
-        return self.ops.split(x, cuts) if cuts else [x]
 
     def largest(self, x):
         return self.ops.max(x, axis=0, keepdims=True)

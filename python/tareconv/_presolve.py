@@ -11,6 +11,7 @@ from ._constraint import Constraint
 from ._grid import Grid, Part
 
 _COARSEST = 127  # no right-hand side asks for a finer step
+_MOST_SINGLE = 16  # so many taps that count once for each that counts twice, which alone mend sums: by at most 10 steps then (_grid.py has room for 15)
 
 
 def presolve(constraint: Constraint) -> Grid | None:
@@ -21,7 +22,7 @@ def presolve(constraint: Constraint) -> Grid | None:
     fixed, tie, rows = _short(rows, constraint.taps)
     found = [_sum(row, right) for row, right in rows]
     used = [variable for row, _ in rows for variable in row]
-    if None in found or len(set(used)) < len(used):
+    if None in found or len(set(used)) < len(used) or any(len(ones) > _MOST_SINGLE * len(twos) > 0 for ones, twos, _ in found):
         return None
     rights = [right for _, _, right in found] + list(fixed.values())
     if any(right.denominator & (right.denominator - 1) or Fraction(float(np.float32(right))) != right for right in rights):
@@ -99,9 +100,12 @@ def _grid(taps: int, fixed, tie, found) -> Grid:
     sign = np.array([tie[tap][1] if tap in tie else 1 for tap in range(taps)], np.float64)[:, None]
     rights = [Fraction(part.total) for part in parts] + values
     coarsest = min([_COARSEST] + [_power(right) for right in rights if right])
-    numbers = np.arange(max([part.count for part in parts], default=0), dtype=np.int32)[:, None]
-    constants = {"numbers": numbers, "take": np.array(order, np.int32), "spread": spread, "sign": sign,
-                 "fixed": np.array([float(v) for v in values])[:, None]}
+    constants = {"numbers": np.arange(max([part.count for part in parts], default=0), dtype=np.int32)[:, None]}
+    in_order = np.arange(taps)
+    moves = {"take": (np.array(order, np.int32), in_order), "spread": (spread, in_order), "sign": (sign, np.ones((taps, 1)))}
+    constants |= {name: value for name, (value, idle) in moves.items() if not np.array_equal(value, idle)}
+    if fixed:
+        constants["fixed"] = np.array([float(v) for v in values])[:, None]
     return Grid(tuple(parts), len(order), constants, coarsest)
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._basis import Basis
+from ._operations import NumPy
+from ._wide import Double
 
 SMALLEST = 225
 """Taps from which on it is faster on CPUs: 15x15."""
@@ -23,12 +25,14 @@ class Separable:
     Attributes:
         size: of the kernel.
         constant: whether the constant cosine has no coefficient.
-        constants: ``"factor"`` (coefficients x 1) and ``"cosines0"``, ... (one square matrix an axis: column k is the cosine of frequency k).
+        factor: one number a coefficient, a column.
+        cosines: ``"cosines0"``, ...: one square matrix an axis; column k is the cosine of frequency k.
     """
 
     size: tuple[int, ...]
     constant: bool
-    constants: dict[str, np.ndarray]
+    factor: np.ndarray
+    cosines: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, basis: Basis) -> Separable | None:
@@ -36,28 +40,27 @@ class Separable:
         size, missing = basis.constraint.kernel_size, basis.taps - basis.coefficients
         if len(size) < 2 or basis.taps < SMALLEST or basis.taps != math.prod(size) or missing > 1:
             return None
-        cosines = [_cosines(n) for n in size]
-        found = _along_axes(np.matmul, np.reshape, np.transpose, [c.T for c in cosines], basis.matrix)
+        cosines = {f"cosines{axis}": _cosines(n) for axis, n in enumerate(size)}
+        found = _along_axes(Double.of(NumPy(), basis.matrix), {name: c.T for name, c in cosines.items()}, size).narrow()
         factor = np.diagonal(found, -missing).copy()
         np.fill_diagonal(found[missing:], 0)
         if np.abs(found).max() > 1e-12 * np.abs(factor).min():
             return None
-        return cls(size, missing == 1, {"factor": factor[:, None], **{f"cosines{axis}": c for axis, c in enumerate(cosines)}})
+        return cls(size, missing == 1, factor[:, None], cosines)
 
-    def respond(self, ops, constants, t):
-        """B t, (taps, units)."""
-        x = t * constants["factor"]
-        x = ops.join([0 * x[:1], x]) if self.constant else x
-        return _along_axes(ops.matmul, ops.reshape, ops.permute, [constants[f"cosines{axis}"] for axis in range(len(self.size))], x)
+    def respond(self, constants, t):
+        """B t, (taps, units), both wide."""
+        x, ops = t.times(constants, "factor"), t.ops
+        return _along_axes(x.each(lambda a: ops.join([0 * a[:1], a])) if self.constant else x, constants, self.size)
 
 
-def _along_axes(matmul, reshape, permute, matrices, x):
+def _along_axes(x, constants, size: tuple[int, ...]):
     """(M_0 (x) M_1 (x) ...) x. Each turn takes the first axis of the kernel and puts it last, so that all end where they were."""
-    taps, units = x.shape
-    for matrix in matrices:
-        n = matrix.shape[0]
-        x = permute(reshape(matmul(matrix, reshape(x, (n, taps // n * units))), (n, taps // n, units)), (1, 0, 2))
-    return reshape(x, (taps, units))
+    ops, taps = x.ops, math.prod(size)
+    for axis, n in enumerate(size):
+        x = x.each(lambda a, n=n: ops.reshape(a, (n, -1))).product(constants, f"cosines{axis}")
+        x = x.each(lambda a, n=n: ops.reshape(ops.permute(ops.reshape(a, (n, taps // n, -1)), (1, 0, 2)), (taps, -1)))
+    return x
 
 
 def _cosines(n: int) -> np.ndarray:

@@ -8,7 +8,9 @@ import warnings
 import numpy as np
 
 from ._basis import Basis
+from ._compose import Composer
 from ._constraint import residual
+from ._operations import NumPy
 
 NEARLY = 1e-5
 """Projections that change weights by less than this part of the largest are the rounding of float32 weights that were meant to obey."""
@@ -24,3 +26,12 @@ def nearest(basis: Basis, w: np.ndarray, who: str, stacklevel: int) -> np.ndarra
         warnings.warn(f"{who}: a kernel that does not obey '{basis.constraint.text}' (A w - b is up to {missed:.3g}) was taken to the nearest one that does: a "
                       f"change of up to {change:.3g}, where the largest weight is {largest:.3g}", stacklevel=stacklevel)
     return t
+
+
+def left_out(composer: Composer, basis: Basis, w: np.ndarray, t: np.ndarray, scale=None) -> np.ndarray:
+    """What coefficients t, (coefficients, units), that were solved for and rounded, leave out of the weights nearest `w` (units, taps, float64) that obey: (taps, units) in
+    t's type. Weights that obey come back bit by bit when it is added (`Composer.compose`)."""
+    ops, target = NumPy(), basis.project(w).T
+    t64 = t.astype(np.float64)
+    composed = composer.compose(ops, composer.constants(ops, t64), t64, None if scale is None else np.float64(scale)).narrow()
+    return (target - composed).astype(np.float32)

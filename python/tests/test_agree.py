@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One spec and the same coefficients give the same kernel in C, Keras (on the backend that is set), PyTorch and JAX, as near as float32 and the grid allow."""
+"""One spec and the same coefficients give the same kernel in C, Keras (on the backend that is set), PyTorch and JAX, within two units in the last place."""
 
 import os
 
@@ -12,10 +12,8 @@ import tareconv
 from tareconv import Basis, Constraint
 
 UNITS = 12
-GRID = 48
-"""Units in the last place of a slice's largest weight: half a step of the 20-bit grid (8) for rounding, and what mending the sums moves."""
-FLOAT32 = 8
-"""The same for kernels before they are rounded to the grid, and for C's in float32."""
+NEAR = 2
+"""Units in the last place of a slice's largest weight: half of one from rounding to the grid, one from mending the sum, and what C rounds."""
 
 
 def keras_kernel(rule, size, basis, t):
@@ -44,7 +42,7 @@ def jax_kernel(rule, size, basis, t):
     return np.asarray(tj.compose(tj.Filters((size, size, 1, UNITS), rule, basis), t))[:, :, 0].transpose(2, 0, 1)
 
 
-SPECS = [("sum=0", 3), ("sum=0", 7), ("sum=0", 15), ("sum=0", 31), ("bayar", 3), ("bayar", 15), ("symmetric", 7)]
+SPECS = [("sum=0", 3), ("sum=0", 7), ("sum=0", 15), ("sum=0", 31), ("sum=1", 7), ("bayar", 3), ("bayar", 15), ("symmetric", 7), ("symmetric; sum=0", 9)]
 WAYS = {"keras": keras_kernel, "torch": torch_kernel, "jax": jax_kernel}
 
 
@@ -56,31 +54,29 @@ def coefficients(rule, size, name):
 def apart(w, reference):
     """The largest distance, in units in the last place (float32's) of each slice's largest weight."""
     w, reference = w.reshape(UNITS, -1), reference.reshape(UNITS, -1)
-    return (np.abs(w - reference) / 2.0 ** (np.floor(np.log2(np.abs(reference).max(1, keepdims=True))) - 23)).max()
+    return (np.abs(w - reference) / 2.0 ** (np.floor(np.log2(np.abs(reference).max(1, keepdims=True) * (1 + 1e-9))) - 23)).max()
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("rule, size", SPECS)
 def test_kernels_agree_with_c(way, rule, size):
-    for name in ("spectral", "dct", "orthonormal", "centred"):
+    for name in ("spectral", "dct", "pivot", "orthonormal", "centred"):
         basis, t = coefficients(rule, size, name)
         w = WAYS[way](rule, size, name, t)
         assert tareconv.residual(w, basis.constraint) == 0
-        assert apart(w, basis.compose(t.T.astype(np.float64))) <= GRID
+        assert apart(w, basis.compose(t.T)) <= NEAR
+        assert apart(w, basis.compose(t.T.astype(np.float64))) <= NEAR
 
 
 @pytest.mark.parametrize("rule, size", SPECS)
-def test_before_the_grid_they_agree_to_the_errors_of_float32(rule, size):
-    from tareconv._compose import Composer
-    from tareconv._operations import NumPy
-
-    for name in ("spectral", "dct"):
-        basis, t = coefficients(rule, size, name)
-        composer = Composer.of(basis)
-        constants = {key: value.astype(np.float32) if value.dtype == float else value for key, value in composer.constants.items()}
-        exact = basis.compose(t.T.astype(np.float64))
-        assert apart(composer.compose(NumPy(), constants, t).T, exact) <= FLOAT32
-        assert apart(basis.compose(t.T), exact) <= FLOAT32
+def test_frameworks_agree_with_each_other(rule, size):
+    """Bit by bit, but for weights so near to a tie that float32 pairs (JAX) round them otherwise than float64 (PyTorch): those, and what mends their sum, by one."""
+    pytest.importorskip("torch")
+    for name in ("spectral", "pivot"):
+        _, t = coefficients(rule, size, name)
+        kernels = [WAYS[way](rule, size, name, t) for way in WAYS]
+        for kernel in kernels[1:]:
+            assert apart(kernel, kernels[0]) <= 1 and (kernel != kernels[0]).mean() <= 0.15
 
 
 @pytest.mark.parametrize("way", WAYS)

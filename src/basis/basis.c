@@ -19,7 +19,7 @@ static const tare_basis_kind kinds[] = {
   {.name = "whitened", .absorbs = 1, .measured = 1, .create = tare_basis_whitened},
   {.name = "whitened-full", .absorbs = 1, .measured = 1, .create = tare_basis_full},
 };
-enum { KINDS = sizeof kinds / sizeof *kinds, MOST_TAPS = 1 << 16 };
+enum { KINDS = sizeof kinds / sizeof *kinds, MOST_TAPS = 1 << 16, PIECE = 1 << 14 }; /* weights that are composed at a time */
 
 static const char *const names[] = {"centred", "orthonormal", "pivot", "spectral", "dct", "whitened", "whitened-full", NULL};
 _Static_assert(sizeof names / sizeof *names == KINDS + 1, "a name for each row of the table");
@@ -106,8 +106,21 @@ int tare_basis_ridged(const tare_basis *b) { return b ? b->ridged : 0; }
 const char *tare_basis_name(const tare_basis *b) { return b ? b->name : NULL; }
 const double *tare_basis_offset(const tare_basis *b) { return b ? b->space->least : NULL; }
 
-void tare_basis_compose(const tare_basis *b, size_t units, const float *t, float *w) {
+void tare_basis_compose_quick(const tare_basis *b, size_t units, const float *t, float *w) {
   if (b && t && w) tare_kernels_get(TARE_F32)->operator_compose(b->f32, units, t, w);
+}
+
+/* Some units at a time. */
+void tare_basis_compose(const tare_basis *b, size_t units, const float *t, float *w) {
+  if (!b || !t || !w) return;
+  size_t taps = (size_t)b->taps, columns = (size_t)b->coefficients, most = taps < PIECE / 16 ? 16 : PIECE / taps + 1;
+  double from[most * columns + 1], to[most * taps];
+  for (size_t u = 0; u < units; u += most, t += most * columns, w += most * taps) {
+    size_t count = units - u < most ? units - u : most;
+    for (size_t i = 0; i < count * columns; i++) from[i] = (double)t[i];
+    tare_kernels_get(TARE_F64)->operator_compose(b->f64, count, from, to);
+    for (size_t i = 0; i < count * taps; i++) w[i] = (float)to[i];
+  }
 }
 
 void tare_basis_compose_f64(const tare_basis *b, size_t units, const double *t, double *w) {

@@ -33,7 +33,7 @@ static void basis_compose(const tare_weights *weights, size_t first, size_t coun
   const void *from = at(weights, t, first * weights->coefficients);
   void *to = at(weights, w, first * weights->taps);
   if (weights->precision == TARE_F64) tare_basis_compose_f64(weights->basis, count, from, to);
-  else tare_basis_compose(weights->basis, count, from, to);
+  else tare_basis_compose_quick(weights->basis, count, from, to);
 }
 
 static void basis_backprop(const tare_weights *weights, size_t first, size_t count, const void *t, const void *dw, void *g) {

@@ -83,6 +83,8 @@ static void bases(const tare_constraint *rule, tare_basis *basis, const tare_cov
   GIVES_NULL(tare_basis_offset(NULL));
   IGNORES(tare_basis_compose(NULL, 1, floats, floats));
   IGNORES(tare_basis_compose(basis, 1, NULL, NULL));
+  IGNORES(tare_basis_compose_quick(NULL, 1, floats, floats));
+  IGNORES(tare_basis_compose_quick(basis, 1, NULL, NULL));
   IGNORES(tare_basis_compose_f64(NULL, 1, wide, wide));
   IGNORES(tare_basis_compose_f64(basis, 1, NULL, NULL));
   IGNORES(tare_basis_transpose(NULL, 1, floats, floats));

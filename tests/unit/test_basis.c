@@ -127,6 +127,8 @@ static void float_agrees(const tare_basis *b, const tare_constraint *c, const ta
   float *tf = malloc(sizeof *tf * (UNITS * f + 1)), *wf = malloc(sizeof *wf * UNITS * n), *gf = malloc(sizeof *gf * (UNITS * f + 1)), *again = malloc(sizeof *wf * UNITS * n);
   for (size_t i = 0; i < UNITS * f; i++) t[i] = (double)(tf[i] = (float)t[i]);
   tare_basis_compose_f64(b, UNITS, t, w);
+  tare_basis_compose(b, UNITS, tf, wf);
+  for (size_t i = 0; i < UNITS * n; i++) assert_true(wf[i] == (float)w[i]);
   double scale = 1e-30;
   for (size_t i = 0; i < UNITS * n; i++) scale = fmax(scale, fabs(w[i]));
   for (int level = 0; level <= (int)tare_cpu(); level++) {

@@ -61,7 +61,7 @@ class Filters:
     @property
     def coefficients(self) -> tuple[int, int]:
         """The shape of what `init` draws: coefficients of a unit (a slice; a filter under @filter) by units."""
-        basis = _made(self)[0]
+        basis, *_ = _made(self)
         return basis.coefficients, math.prod(self.shape) // basis.taps
 
     @property
@@ -69,17 +69,16 @@ class Filters:
         return KERAS if self.layout == "NHWC" else TORCH
 
 
-def _made(filters: Filters) -> tuple[Basis, Composer]:
+def _made(filters: Filters) -> tuple[Basis, Composer, dict[str, np.ndarray]]:
     where = filters._where
     return _basis(filters.rule, where.size(filters.shape), where.channels(filters.shape), filters.basis, filters.covariance)
 
 
 @functools.lru_cache(256)
-def _basis(rule: str, size: tuple[int, ...], channels: int, name: str, covariance: Covariance | None) -> tuple[Basis, Composer]:
+def _basis(rule: str, size: tuple[int, ...], channels: int, name: str, covariance: Covariance | None):
     basis = Basis(Constraint(rule, size, channels), name, covariance)
     composer = Composer.of(basis)
-    constants = {name: value.astype(np.float32) if value.dtype == np.float64 else value for name, value in composer.constants.items()}
-    return basis, dataclasses.replace(composer, constants=constants)
+    return basis, composer, composer.constants(_ops, np.zeros((), np.float32))
 
 
 def init(key: jax.Array, filters: Filters) -> jax.Array:
@@ -92,12 +91,12 @@ def compose(filters: Filters, coefficients: jax.Array, dtype=jnp.float32) -> jax
 
     Rules of several moments hold exactly in float32 alone; those that need a lattice (rows of your own) to rounding. For `exact` all hold exactly.
     """
-    basis, composer = _made(filters)
+    basis, composer, constants = _made(filters)
     if coefficients.shape != filters.coefficients:
         raise ValueError(f"coefficients: expected the shape {filters.coefficients}, found {coefficients.shape}")
     t = coefficients.astype(jnp.float32)
-    w = composer.compose(_ops, composer.constants, t, np.float32(filters.scale))
-    return filters._where.kernel(_ops, composer.obey(_ops, composer.constants, w, jnp.dtype(dtype).name), filters.shape, basis.constraint)
+    w = composer.compose(_ops, constants, t, np.float32(filters.scale))
+    return filters._where.kernel(_ops, composer.obey(constants, w, jnp.dtype(dtype).name), filters.shape, basis.constraint)
 
 
 def exact(filters: Filters, coefficients: jax.Array) -> np.ndarray:
@@ -131,8 +130,8 @@ def adapt(filters: Filters, coefficients: jax.Array, x, *, stride=1, dilation=1,
     """Filters and coefficients whose response to the images `x` (256 of them) has variance 1, the mean over filters: call it once, before training,
     outside of jit, with a batch of what the layer gets. Either the scale changes or, for bases that keep their matrix, the coefficients.
     """
-    basis, composer = _made(filters)
-    columns = composer.respond(_ops, composer.constants, coefficients.astype(jnp.float32)) * np.float32(filters.scale)
+    basis, composer, constants = _made(filters)
+    columns = composer.respond(_ops, constants, coefficients.astype(jnp.float32)) * np.float32(filters.scale)
     kernel = filters._where.kernel(_ops, columns, filters.shape, basis.constraint)
     y = conv(jnp.asarray(x, jnp.float32)[:_MOST_IMAGES], kernel, stride=stride, padding="VALID", dilation=dilation, groups=groups, layout=filters.layout)
     channel = y.ndim - 1 if filters.layout == "NHWC" else 1

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from .._compose import Composer
 from .._covariance import measure
 from .._operations import for_keras
 
@@ -20,21 +21,21 @@ RELEASING = contextvars.ContextVar("RELEASING", default=False)
 class Constants:
     """A composer's arrays for the backend: PyTorch's are tensors, made once a device; elsewhere NumPy arrays, which a trace takes in."""
 
-    def __init__(self, arrays: dict[str, np.ndarray]):
-        self._arrays = arrays
+    def __init__(self, composer: Composer):
+        self._composer = composer
         self._made: dict = {}
 
     def of(self, t):
-        """The constants in t's precision, beside it."""
+        """The constants for t's precision, beside it."""
         dtype = keras.backend.standardize_dtype(t.dtype)
         where = getattr(t, "device", None) if keras.config.backend() == "torch" else None
         if (dtype, where) not in self._made:
-            arrays = {name: value.astype(dtype) if value.dtype == np.float64 else value for name, value in self._arrays.items()}
+            arrays = self._composer.constants(for_keras(), t)
             self._made[dtype, where] = arrays if where is None else {name: _tensor(value, where) for name, value in arrays.items()}
         return self._made[dtype, where]
 
     def __deepcopy__(self, memo):
-        return Constants(self._arrays)
+        return Constants(self._composer)
 
 
 def _tensor(value, device):

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What makes a Keras convolution one whose filters obey: its variable holds coefficients t, its `kernel` is w0 + B t."""
+"""What makes a Keras convolution one whose filters obey: its variable holds coefficients t, its `kernel` is w0 + B t.
+
+Beside t lie the input's scale, and `_rest`: what t in float32 leaves out of a kernel that was loaded (some last bits), so that the same kernel comes back.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,7 +22,7 @@ from .._engine.keras_conv import leaves_xla
 from .._layout import Layout
 from .._operations import NumPy, for_keras
 from .._round import round_fp32
-from .._solve import nearest
+from .._solve import left_out, nearest
 from .._start import deviation, measured_from_config, measured_to_config, scale_of
 from . import _input
 
@@ -99,6 +103,8 @@ class Obeying:
         self._scale = super().add_weight((), lambda shape, dtype=None: ops.full(shape, self._given_scale or 0.0, dtype), "float32", name="input_scale",
                                          trainable=False, autocast=False, aggregation="mean")
         self._scale_known = bool(self._given_scale or initializer or not self.basis.absorbs)
+        self._rest = None if wide == "float64" else super().add_weight((self.basis.taps, math.prod(units)), "zeros", wide, name="rest", trainable=False,
+                                                                       autocast=False, aggregation="mean")
         return self._t
 
     def _compose_for(self, shape):
@@ -107,7 +113,7 @@ class Obeying:
         self.constraint = Constraint(self.rule, layout.size(shape), layout.channels(shape))
         self.basis = Basis(self.constraint, self.basis_name, self.covariance)
         self._composer = Composer.of(self.basis)
-        self._constants = _input.Constants(self._composer.constants)
+        self._constants = _input.Constants(self._composer)
 
     def _start(self, initializer):
         """The initialiser of t: a response of variance 1 (None), or the coefficients of the kernel that Keras's initialiser gives."""
@@ -142,8 +148,9 @@ class Obeying:
         t = ops.convert_to_tensor(t)
         constants = self._constants.of(t)
         columns = ops.reshape(t, (self._composer.coefficients, -1))
-        w = self._composer.compose(_OPS, constants, columns, self._factor())
-        return self._kind.layout.kernel(_OPS, self._composer.obey(_OPS, constants, w, dtype), self.kernel_shape, self.constraint)
+        rest = None if self._rest is None else ops.convert_to_tensor(self._rest)
+        w = self._composer.compose(_OPS, constants, columns, self._factor(), rest)
+        return self._kind.layout.kernel(_OPS, self._composer.obey(constants, w, dtype), self.kernel_shape, self.constraint)
 
     def _factor(self):
         """The input's scale, which B takes; 1 as long as it is not known."""
@@ -165,14 +172,21 @@ class Obeying:
         if self.basis.absorbs:
             scale = float(ops.convert_to_numpy(self._scale)) or scale_of(self.basis, t)
             self._scale.assign(scale)
-            t = t / scale
+            t = t / float(ops.convert_to_numpy(self._scale))
         self._scale_known = True
         self._t.assign(t.reshape(self._t.shape))
+        if self._rest is not None:
+            columns = ops.convert_to_numpy(self._t).reshape(t.shape)
+            scale = ops.convert_to_numpy(self._scale) if self.basis.absorbs else None
+            self._rest.assign(left_out(self._composer, self.basis, self._units(kernel), columns, scale))
+
+    def _units(self, kernel):
+        """A kernel as (units, taps), float64."""
+        return self._kind.layout.columns(_NUMPY, np.asarray(kernel, np.float64), self.constraint).T
 
     def _solved(self, kernel):
         """The coefficients, (coefficients, units), of the weights nearest `kernel`, for an input of scale 1."""
-        w = self._kind.layout.columns(_NUMPY, np.asarray(kernel, np.float64), self.constraint).T
-        return nearest(self.basis, w, self.name, 4).T
+        return nearest(self.basis, self._units(kernel), self.name, 4).T
 
     # The scale of the input
 
@@ -216,7 +230,8 @@ class Obeying:
 
     def _others(self):
         """The plain layer's other variables."""
-        return [v for v in self._trainable_variables + self._non_trainable_variables if v is not self._t and v is not self._scale]
+        own = {id(self._t), id(self._scale), id(self._rest)}
+        return [v for v in self._trainable_variables + self._non_trainable_variables if id(v) not in own]
 
     def save_own_variables(self, store):
         """The variables of the plain layer: the composed kernel, exact in float32 (or in the compute dtype, for release())."""

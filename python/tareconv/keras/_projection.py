@@ -32,9 +32,8 @@ def layout_of(kind: str):
 
 @functools.cache
 def _centred(constraint: Constraint):
-    """P = I - A^+ A, w0 and the grid: the nearest weights that obey are w0 + P w."""
-    composer = Composer.of(Basis(constraint, "centred"))
-    return composer, {name: value.astype(np.float32) if value.dtype == np.float64 else value for name, value in composer.constants.items()}
+    """P = I - A^+ A and w0: the nearest weights that obey are w0 + P w."""
+    return Composer.of(Basis(constraint, "centred"))
 
 
 def constraint_of(rule: str, shape, layout) -> Constraint:
@@ -46,10 +45,10 @@ def projected(rule: str, kernel, layout):
     """The kernel nearest `kernel` that obeys, exactly in its own precision where the rule allows."""
     shape = tuple(kernel.shape)
     constraint = constraint_of(rule, shape, layout)
-    composer, constants = _centred(constraint)
-    constants = {name: ops.convert_to_tensor(value) for name, value in constants.items()}
+    composer = _centred(constraint)
     columns = layout.columns(_OPS, ops.cast(kernel, "float32"), constraint)
-    w = composer.obey(_OPS, constants, composer.compose(_OPS, constants, columns), keras.backend.standardize_dtype(kernel.dtype))
+    constants = {name: ops.convert_to_tensor(value) for name, value in composer.constants(_OPS, columns).items()}
+    w = composer.obey(constants, composer.compose(_OPS, constants, columns), keras.backend.standardize_dtype(kernel.dtype))
     return layout.kernel(_OPS, w, shape, constraint)
 
 

@@ -50,7 +50,7 @@ obey.register_autograd(lambda ctx, g: (g, None, None, None, None))  # straight t
 
 
 def exact_of(composer: Composer, constraint: Constraint):
-    """exact(ops, constants, w, dtype name) -> weights of that dtype. Where no way is open the weights obey as well as their sums are precise."""
+    """exact(constants, w, dtype name) -> weights of that dtype, of wide ones. Where no way is open the weights obey as well as their sums are precise."""
     if composer.grid is not None:
         return composer.obey
     try:
@@ -59,10 +59,10 @@ def exact_of(composer: Composer, constraint: Constraint):
         return composer.obey
     rule, kernel, channels = constraint.text, list(constraint.kernel_size), constraint.channels if constraint.per_filter else 1
 
-    def exact(ops, constants, w, dtype):
-        kind = getattr(torch, dtype)
-        if w.device.type != "cpu" or kind == torch.float64 or (kind == torch.float32 and composer.moments is not None):
-            return composer.obey(ops, constants, w, dtype)
-        return obey(w, rule, kernel, channels, _FORMATS.get(kind, "")).to(kind)
+    def exact(constants, w, dtype):
+        kind, near = getattr(torch, dtype), w.narrow()
+        if near.device.type != "cpu" or kind == torch.float64 or (kind == torch.float32 and composer.moments is not None):
+            return composer.obey(constants, w, dtype)
+        return obey(near, rule, kernel, channels, _FORMATS.get(kind, "")).to(kind)
 
     return exact

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .. import Basis, Constraint, Covariance, residual
+from .. import Basis, Constraint, Covariance
 from .._compose import Composer
 from .._engine.choice import check as check_engine
 from .._operations import Torch
-from .._solve import nearest
+from .._solve import left_out, nearest
 from .._start import deviation, scale_of
 from ._exact import exact_of
 
@@ -77,9 +77,9 @@ class Constrained(nn.Module):
 
     def _place(self) -> None:
         """The composer's constants where the coefficients are. Not buffers: those follow a layer to half precision, and travel between ranks."""
-        dtype, device = _composed_type(self.coefficients.dtype), self.coefficients.device
-        arrays = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in self._composer.constants.items()}
-        self._constants = {name: a.to(device, dtype if a.is_floating_point() else None) for name, a in arrays.items()}
+        like = torch.empty((), dtype=_composed_type(self.coefficients.dtype), device=self.coefficients.device)
+        arrays = self._composer.constants(_ops, like)
+        self._constants = {name: torch.from_numpy(np.ascontiguousarray(value)).to(like.device) for name, value in arrays.items()}
 
     @property
     def rule(self) -> str:
@@ -129,10 +129,8 @@ class Constrained(nn.Module):
 
     def _composed(self, dtype: torch.dtype, exact) -> Tensor:
         t = self.coefficients.to(_composed_type(self.coefficients.dtype))
-        w = self._composer.compose(_ops, self._constants, t, self.scale.to(t.dtype))
-        if self._rest is not None:
-            w = w + self._rest
-        return self._of_units(exact(_ops, self._constants, w, str(dtype).removeprefix("torch.")))
+        w = self._composer.compose(_ops, self._constants, t, self.scale.to(t.dtype) if self._absorbs else None, self._rest)
+        return self._of_units(exact(self._constants, w, str(dtype).removeprefix("torch.")))
 
     def _of_units(self, w: Tensor) -> Tensor:
         """(taps, units) as the layer's weight; the order of _layout.py, without its look into C, which torch.compile would stumble over."""
@@ -193,7 +191,7 @@ class Constrained(nn.Module):
     def _solved(self, weight: Tensor, scale: float | None) -> Tensor:
         """Coefficients of the nearest weights that obey, with a warning if those given do not. `scale`: as it was saved, or None: this layer's, or one that
         makes the coefficients as large as at the start."""
-        w = self._to_units(weight.detach()).to("cpu", torch.float64).t().numpy()
+        w = self._columns(weight).T
         if not np.isfinite(w).all():
             raise ValueError(f"weight: expected finite values to solve for under '{self.rule}', found ones that are not")
         t = nearest(self._basis, w, "tareconv", 4)
@@ -206,17 +204,19 @@ class Constrained(nn.Module):
         self.adapted = True
         return torch.from_numpy(t.T).to(self.coefficients)
 
+    def _columns(self, weight: Tensor) -> np.ndarray:
+        """The layer's weight as (taps, units), float64."""
+        return self._to_units(weight.detach()).to("cpu", torch.float64).numpy()
+
     @torch.no_grad()
     def _keep(self, weight: Tensor) -> None:
-        """After `weight`, of which the coefficients were solved: makes them compose to it bit by bit. The grid does so by itself; a lattice would round
-        what is composed to other weights nearby, so what is missing (some last bits, exact in their subtraction) is added from now on.
-        """
+        """After the coefficients were solved for `weight`: keeps what their own type left out of it, to be added from now on. So the layer's weights are `weight` bit by bit if
+        that obeys. (float64 coefficients leave out less than is seen.)"""
         self._rest = None
-        if self._composer.grid is not None or weight.dtype != torch.float32 or self.coefficients.dtype != torch.float32:
-            return
-        units = self._to_units(weight.detach())
-        if residual(units.t().cpu().numpy(), self.constraint) == 0:
-            self._rest = units.to(self.coefficients.device) - self._composer.compose(_ops, self._constants, self.coefficients, self.scale)
+        if self.coefficients.dtype != torch.float64 and not self.coefficients.is_meta:
+            t = self.coefficients.to("cpu", torch.float32).numpy()
+            rest = left_out(self._composer, self._basis, self._columns(weight).T, t, float(self.scale) if self._absorbs else None)
+            self._rest = torch.from_numpy(rest).to(self.coefficients.device)
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):
         destination[prefix + "weight"] = self.weight if keep_vars else self.weight.detach()
