@@ -103,6 +103,9 @@ def test_saved_and_loaded_weights_are_the_same_bits(rule, basis):
         warnings.simplefilter("error")
         other.load_state_dict(layer.state_dict())
     assert torch.equal(other.weight, layer.weight) and torch.equal(other.bias, layer.bias)
+    for again in (copy.deepcopy(other), pickle.loads(pickle.dumps(other)), copy.deepcopy(other).double().float()):
+        assert torch.equal(again.weight, layer.weight)
+    assert not list(other.buffers())[1:] and [*dict(other.named_parameters())] == ["bias", "coefficients"]
     assert other.adapted and other.scale == layer.scale
 
 

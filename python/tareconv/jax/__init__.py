@@ -8,6 +8,6 @@
 """
 
 from ._conv import conv
-from ._filters import Filters, adapt, compose, exact, init, solve
+from ._filters import Filters, adapt, compose, exact, init, left_out, solve
 
-__all__ = ["Filters", "adapt", "compose", "conv", "exact", "init", "solve"]
+__all__ = ["Filters", "adapt", "compose", "conv", "exact", "init", "left_out", "solve"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels that obey, as pure functions: init draws coefficients, compose makes the kernel of them."""
+"""Kernels that obey, as pure functions: init draws coefficients, compose makes the kernel of them, solve finds them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .._compose import Composer
 from .._layout import KERAS, TORCH, Layout
 from .._operations import NumPy
 from .._operations import jax as _jax_operations
+from .._solve import left_out as _left_out
 from .._solve import nearest
 from .._start import deviation, scale_of
 from ._conv import LAYOUTS, conv
@@ -86,8 +87,10 @@ def init(key: jax.Array, filters: Filters) -> jax.Array:
     return deviation(_made(filters)[0]) * jax.random.normal(key, filters.coefficients, jnp.float32)
 
 
-def compose(filters: Filters, coefficients: jax.Array, dtype=jnp.float32) -> jax.Array:
+def compose(filters: Filters, coefficients: jax.Array, dtype=jnp.float32, rest: jax.Array | None = None) -> jax.Array:
     """The kernel, rounded so that the rule holds exactly in `dtype` (float32, bfloat16 or float16); its gradient is that of w0 + scale B t.
+
+    `rest` is that of `left_out`, for coefficients that `solve` gave.
 
     Rules of several moments hold exactly in float32 alone; those that need a lattice (rows of your own) to rounding. For `exact` all hold exactly.
     """
@@ -95,7 +98,7 @@ def compose(filters: Filters, coefficients: jax.Array, dtype=jnp.float32) -> jax
     if coefficients.shape != filters.coefficients:
         raise ValueError(f"coefficients: expected the shape {filters.coefficients}, found {coefficients.shape}")
     t = coefficients.astype(jnp.float32)
-    w = composer.compose(_ops, constants, t, np.float32(filters.scale))
+    w = composer.compose(_ops, constants, t, np.float32(filters.scale), rest)
     return filters._where.kernel(_ops, composer.obey(constants, w, jnp.dtype(dtype).name), filters.shape, basis.constraint)
 
 
@@ -116,14 +119,28 @@ def solve(filters: Filters, kernel) -> tuple[Filters, jax.Array]:
     Raises:
         ValueError: another shape.
     """
-    kernel = np.asarray(kernel, np.float64)
-    if kernel.shape != filters.shape:
-        raise ValueError(f"kernel: expected the shape {filters.shape}, found {kernel.shape}")
-    basis = _made(filters)[0]
-    w = filters._where.columns(_numpy, kernel, basis.constraint).T
+    basis, w = _made(filters)[0], _units(filters, kernel)
     t = nearest(basis, w, "tareconv", 3)
     scale = scale_of(basis, t.T) if basis.absorbs else 1.0
     return dataclasses.replace(filters, scale=scale), jnp.asarray(t.T / scale, jnp.float32)
+
+
+def left_out(filters: Filters, coefficients: jax.Array, kernel) -> jax.Array:
+    """What the float32 coefficients that `solve` gave for `kernel` leave out of it (some last bits): with it `compose` gives a kernel that obeys back bit by bit. A
+    constant beside the coefficients, not to be trained. Outside of jit.
+
+    Raises:
+        ValueError: another shape.
+    """
+    basis, composer, _ = _made(filters)
+    return jnp.asarray(_left_out(composer, basis, _units(filters, kernel), np.asarray(coefficients), np.float32(filters.scale)))
+
+
+def _units(filters: Filters, kernel) -> np.ndarray:
+    kernel = np.asarray(kernel, np.float64)
+    if kernel.shape != filters.shape:
+        raise ValueError(f"kernel: expected the shape {filters.shape}, found {kernel.shape}")
+    return filters._where.columns(_numpy, kernel, filters.constraint).T
 
 
 def adapt(filters: Filters, coefficients: jax.Array, x, *, stride=1, dilation=1, groups: int = 1) -> tuple[Filters, jax.Array]:

@@ -79,9 +79,9 @@ def release(module: nn.Module) -> nn.Module:
     for layer in [m for m in module.modules() if isinstance(m, Constrained)]:
         weight, trained = layer.weight.detach().clone(memory_format=torch.contiguous_format), layer.coefficients.requires_grad
         bias = layer._parameters.pop("bias")
-        for name in ("coefficients", "scale", "_rest"):
+        for name in ("coefficients", "scale"):
             delattr(layer, name)
-        for name in ("engine", "adapted", "_basis", "_shape", "_absorbs", "_crossed", "_composer", "_exact", "_constants"):
+        for name in ("engine", "adapted", "_rest", "_basis", "_shape", "_absorbs", "_crossed", "_composer", "_exact", "_constants"):
             del layer.__dict__[name]
         layer.__class__ = layer.plain
         layer.weight = nn.Parameter(weight, requires_grad=trained)

@@ -64,7 +64,7 @@ class Constrained(nn.Module):
         units = math.prod(self._shape) // constraint.taps
         self.coefficients = nn.Parameter(torch.empty(made.coefficients, units, device=plain.device, dtype=plain.dtype))
         self.register_buffer("scale", torch.ones((), device=plain.device), persistent=False)
-        self.register_buffer("_rest", None, persistent=False)
+        self._rest = None
         self.adapted = False
         self._place()
         self.reset_parameters()
@@ -211,7 +211,7 @@ class Constrained(nn.Module):
     @torch.no_grad()
     def _keep(self, weight: Tensor) -> None:
         """After the coefficients were solved for `weight`: keeps what their own type left out of it, to be added from now on. So the layer's weights are `weight` bit by bit if
-        that obeys. (float64 coefficients leave out less than is seen.)"""
+        that obeys. (float64 coefficients leave out less than is seen.) No buffer: data-parallel processes would send it to each other in every step."""
         self._rest = None
         if self.coefficients.dtype != torch.float64 and not self.coefficients.is_meta:
             t = self.coefficients.to("cpu", torch.float32).numpy()
@@ -246,6 +246,8 @@ class Constrained(nn.Module):
         super()._apply(fn, recurse)
         if self.scale.dtype != scale.dtype:  # the scale stays in float32
             self.scale = torch.ones((), device=self.scale.device) if scale.is_meta else scale.to(self.scale.device)
+        if self._rest is not None:
+            self._rest = self._rest.to(self.scale.device)
         self._place()
         return self
 
