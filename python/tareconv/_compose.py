@@ -78,7 +78,7 @@ class Composer:
         """`w` (wide, nearly obeying) in `dtype`, obeying exactly; the gradient passes straight through (Bengio et al. 2013)."""
         ops, near = w.ops, w.narrow()
         if self.grid is not None:
-            exact = ops.cast(self.grid.round(constants, w, dtype), dtype)
+            exact = ops.cast(self.grid.round(constants, w, ops.stop(near), dtype), dtype)
         elif self.moments is not None and dtype == ops.name(near):
             exact = self.moments.round(ops, constants, ops.stop(near))
         else:

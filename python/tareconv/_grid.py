@@ -42,7 +42,7 @@ class Grid:
     Attributes:
         parts: disjoint sets of variables with one sum each; variables after them are free.
         variables: how many.
-        constants: ``"numbers"`` (0, 1, ... of the largest part, x 1), and where taps are not simply the variables: ``"take"`` (the tap that gives each
+        constants: ``"turns"`` (..., 1, 0, as many as the largest part has variables, x 1), and where taps are not simply the variables: ``"take"`` (the tap that gives each
             variable), ``"spread"`` (the variable of each tap; fixed taps come after them), ``"sign"`` (taps x 1), ``"fixed"`` (values of fixed taps, x 1).
         coarsest: no step may be over 2^coarsest, or a right-hand side would fall between steps.
     """
@@ -59,19 +59,19 @@ class Grid:
 
         return presolve(constraint)
 
-    def round(self, constants, w, dtype: str):
-        """`w` (taps, units), wide, to values of its narrow type that `dtype` holds and that obey exactly; no gradient."""
+    def round(self, constants, w, near, dtype: str):
+        """`w` (taps, units), wide, to values of its narrow type that `dtype` holds and that obey exactly; no gradient. `near`: w.narrow()."""
         ops = w.ops
-        near = ops.stop(w.narrow())
-        name = ops.name(near)
+        name, narrow = ops.name(near), dtype in NARROW
         word, step = _WORDS[name][0], self._step(ops, near, dtype)
         variables = w.each(lambda x: ops.take(ops.stop(x), constants["take"])) if "take" in constants else w.each(ops.stop)
-        q, left = variables.in_steps(step, word)
-        numbers, pieces, end = ops.cast(constants["numbers"], word), [], 0
+        q, left = variables.in_steps(step, word, narrow or self.mixed)
+        pieces, end = [], 0
         for part in self.parts:
             end = part.first + part.count
             right = ops.cast(ops.round(part.total / step), word) if part.total else 0
-            pieces.append(_mended(ops, q[part.first:end], left[part.first:end], right, part, numbers if dtype not in NARROW else None))
+            others = None if left is None else left[part.first:end]
+            pieces.append(_mended(ops, q if part.count == self.variables else q[part.first:end], others, right, part, None if narrow else constants["turns"]))
         if end < self.variables:
             pieces.append(q[end:])
         values = [ops.cast(piece, name) * step for piece in pieces]
@@ -81,36 +81,38 @@ class Grid:
         taps = ops.take(taps, constants["spread"]) if "spread" in constants else taps
         return taps * constants["sign"] if "sign" in constants else taps
 
+    @property
+    def mixed(self) -> bool:
+        """Whether in some part variables count once and others twice."""
+        return any(0 < part.single < part.count for part in self.parts)
+
     def _step(self, ops, w, dtype: str):
         """One power of two a unit: 2^(1 - bits) times the power of two in its largest weight. By bits: a logarithm may be off by one."""
         name = ops.name(w)
         word, exponent = _WORDS[name]
-        largest = ops.largest(ops.abs(w)) * (1 if dtype in NARROW else _ROOM)
-        power = ops.view(ops.view(largest, word) & exponent, name)
-        return ops.clip(power * 2.0 ** (1 - BITS[dtype]), 2.0 ** FINEST[dtype], 2.0**self.coarsest)
+        largest = ops.largest(ops.abs(w)) * (2.0 ** (1 - BITS[dtype]) * (1 if dtype in NARROW else _ROOM))
+        return ops.clip(ops.view(ops.view(largest, word) & exponent, name), 2.0 ** FINEST[dtype], 2.0**self.coarsest)
 
 
-def _mended(ops, q, left, right, part: Part, numbers):
+def _mended(ops, q, left, right, part: Part, turns):
     """Integers near q + left (|left| <= 1/2) whose sum is `right`. Sums are modulo the word's size: what is over is small."""
     if part.single in (0, part.count):
-        return _spread(ops, q, left, ops.total(q) - right, part.count, numbers)
+        return _spread(ops, q, left, ops.total(q) - right, part.count, turns)
     one, two = q[:part.single], q[part.single:]
     excess = ops.total(one) + 2 * ops.total(two) - right
     odd = excess & 1
     odd = ops.where(left[:1] < 0, odd, -odd)  # the first that counts once goes to its other neighbour: the rest is even
     one = ops.join([one[:1] - odd, one[1:]]) if part.single > 1 else one - odd
-    return ops.join([one, _spread(ops, two, left[part.single:], (excess - odd) // 2, part.count - part.single, numbers)])
+    return ops.join([one, _spread(ops, two, left[part.single:], (excess - odd) // 2, part.count - part.single, turns)])
 
 
-def _spread(ops, q, left, excess, count: int, numbers):
+def _spread(ops, q, left, excess, count: int, turns):
     """q less `excess` in all: as evenly as can be, and one more for those that were rounded up most (largest remainders; on a fine grid, where it does not
     matter, for the first). With largest remainders only such change as had been rounded the other way: none passes the format's largest integer."""
+    if turns is not None:  # count - 1, ..., 0
+        return q - (excess + ops.cast(turns if turns.shape[0] == count else turns[-count:], ops.name(q))) // count
     word = ops.name(q)
     each = excess // count
     rest = excess - each * count
-    if numbers is None:
-        rank = ops.order(ops.order(-left))  # the last was rounded up most
-        more = ops.cast(rank, word) >= count - rest
-    else:
-        more = numbers[:count] < rest
-    return q - each - ops.cast(more, word)
+    rank = ops.order(ops.order(-left))  # the last was rounded up most
+    return q - each - ops.cast(ops.cast(rank, word) >= count - rest, word)

@@ -17,6 +17,7 @@ Here kernels become (taps, units): a column is a unit, as _compose.py has them.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,18 +43,17 @@ class Layout:
 
     def unit_shape(self, shape, constraint: Constraint) -> tuple[int, ...]:
         """The kernel's axes that number units."""
-        return tuple(shape[axis] for axis in self._order(len(shape), constraint)[1])
+        return tuple(shape[axis] for axis in self._order(len(shape), constraint.per_filter)[1])
 
     def columns(self, ops, kernel, constraint: Constraint):
         """The kernel as (taps, units)."""
-        taps, units = self._order(len(kernel.shape), constraint)
+        taps, units, _ = self._order(len(kernel.shape), constraint.per_filter)
         return ops.reshape(ops.permute(kernel, taps + units), (constraint.taps, -1))
 
     def kernel(self, ops, columns, shape, constraint: Constraint):
         """(taps, units) as a kernel of `shape`."""
-        taps, units = self._order(len(shape), constraint)
-        order = taps + units
-        return ops.permute(ops.reshape(columns, tuple(shape[axis] for axis in order)), tuple(int(axis) for axis in np.argsort(order)))
+        taps, units, back = self._order(len(shape), constraint.per_filter)
+        return ops.permute(ops.reshape(columns, tuple(shape[axis] for axis in taps + units)), back)
 
     def _channel_axis(self, axes: int, which: int) -> int:
         return which if self.channels_first else axes - 2 + which
@@ -61,12 +61,13 @@ class Layout:
     def _spatial(self, axes: int) -> tuple[int, ...]:
         return tuple(range(2, axes)) if self.channels_first else tuple(range(axes - 2))
 
-    def _order(self, axes: int, constraint: Constraint) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The axes that are a unit's taps, and those that number units."""
-        channel = (self._channel_axis(axes, 0), self._channel_axis(axes, 1))
-        if not constraint.per_filter or self.inputs is None:
-            return self._spatial(axes), channel
-        return (channel[self.inputs], *self._spatial(axes)), (channel[1 - self.inputs],)
+    @functools.lru_cache  # noqa: B019 (layouts are the few below)
+    def _order(self, axes: int, per_filter: bool) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """The axes that are a unit's taps, those that number units, and what puts them all back."""
+        taps, units = self._spatial(axes), (self._channel_axis(axes, 0), self._channel_axis(axes, 1))
+        if per_filter and self.inputs is not None:
+            taps, units = (units[self.inputs], *taps), (units[1 - self.inputs],)
+        return taps, units, tuple(int(axis) for axis in np.argsort(taps + units))
 
 
 KERAS = Layout(channels_first=False, inputs=0)

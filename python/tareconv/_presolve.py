@@ -100,7 +100,7 @@ def _grid(taps: int, fixed, tie, found) -> Grid:
     sign = np.array([tie[tap][1] if tap in tie else 1 for tap in range(taps)], np.float64)[:, None]
     rights = [Fraction(part.total) for part in parts] + values
     coarsest = min([_COARSEST] + [_power(right) for right in rights if right])
-    constants = {"numbers": np.arange(max([part.count for part in parts], default=0), dtype=np.int32)[:, None]}
+    constants = {"turns": np.arange(max([part.count for part in parts], default=0), dtype=np.int32)[::-1, None].copy()}
     in_order = np.arange(taps)
     moves = {"take": (np.array(order, np.int32), in_order), "spread": (spread, in_order), "sign": (sign, np.ones((taps, 1)))}
     constants |= {name: value for name, (value, idle) in moves.items() if not np.array_equal(value, idle)}

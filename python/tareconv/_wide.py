@@ -60,11 +60,11 @@ class Double:
         """Rounded to the type that was widened."""
         return self.ops.cast(self._x, self._name)
 
-    def in_steps(self, step, word: str):
-        """The nearest whole numbers of steps (a power of two a column), in the integers `word`; and what is left over, in steps."""
+    def in_steps(self, step, word: str, left: bool = True):
+        """The nearest whole numbers of steps (a power of two a column), in the integers `word`; and what is left over, in steps, or None."""
         x = self._x / self.ops.cast(step, "float64")
         whole = self.ops.round(x)
-        return self.ops.cast(whole, word), x - whole
+        return self.ops.cast(whole, word), x - whole if left else None
 
 
 class Pair:
@@ -128,13 +128,13 @@ class Pair:
         """As Double's."""
         return self._head + self._tail
 
-    def in_steps(self, step, word: str):
+    def in_steps(self, step, word: str, left: bool = True):  # noqa: ARG002
         """As Double's."""
         ops, x = self.ops, self._head / step
         whole = ops.round(x)
-        left = (x - whole) + self._tail / step
-        more = ops.round(left)
-        return ops.cast(whole, word) + ops.cast(more, word), left - more
+        rest = (x - whole) + self._tail / step
+        more = ops.round(rest)
+        return ops.cast(whole, word) + ops.cast(more, word), rest - more
 
 
 def kind_of(ops, t) -> type[Double] | type[Pair]:

@@ -65,7 +65,8 @@ def test_float32_obeys_exactly_and_moves_little(rule, size, seed, power):
 def test_narrow_formats_obey_exactly_as_near_as_c_rounds(rule, name):
     composer, constants, t, basis = composed(rule, 7, 1, 4.0, units=21)
     wide = composer.compose(NumPy(), constants, t)
-    w, exact = wide.narrow(), composer.grid.round(constants, wide, name)
+    w = wide.narrow()
+    exact = composer.grid.round(constants, wide, w, name)
     assert tareconv.residual(exact.T, basis.constraint) == 0
     c = tareconv.round(w.T, basis.constraint, FORMATS[name]).weights
     assert tareconv.round(exact.T, basis.constraint, FORMATS[name]).cost_max in (0, 1)  # what the format holds comes back unchanged
@@ -135,4 +136,5 @@ def test_rules_that_need_a_lattice_say_so():
 def test_zero_weights_stay_zero():
     composer, constants, t, _ = composed("sum=0", 5, 0)
     for name in ("float32", "float16", "bfloat16"):
-        assert not composer.grid.round(constants, widen(NumPy(), np.zeros((25, 2), np.float32)), name).any()
+        zeros = np.zeros((25, 2), np.float32)
+        assert not composer.grid.round(constants, widen(NumPy(), zeros), zeros, name).any()

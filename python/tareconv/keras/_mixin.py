@@ -147,7 +147,7 @@ class Obeying:
     def _composed(self, t, dtype):
         t = ops.convert_to_tensor(t)
         constants = self._constants.of(t)
-        columns = ops.reshape(t, (self._composer.coefficients, -1))
+        columns = _OPS.reshape(t, (self._composer.coefficients, -1))
         rest = None if self._rest is None else ops.convert_to_tensor(self._rest)
         w = self._composer.compose(_OPS, constants, columns, self._factor(), rest)
         return self._kind.layout.kernel(_OPS, self._composer.obey(constants, w, dtype), self.kernel_shape, self.constraint)
