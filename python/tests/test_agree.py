@@ -80,10 +80,10 @@ def test_frameworks_agree_with_each_other(rule, size):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("format", ["int8", "int4"])
-@pytest.mark.parametrize("rule, size", [("sum=0", 7), ("sum=0", 31), ("bayar", 7)])
+@pytest.mark.parametrize("format", ["fp16", "bf16", "int8", "int4"])
+@pytest.mark.parametrize("rule, size", [("sum=0", 7), ("sum=0", 15), ("sum=0", 31), ("bayar", 7), ("symmetric", 7)])
 def test_after_round_they_are_the_same_integers(way, format, rule, size):
-    """But for weights nearer to a tie than the kernels are to each other: fewer than one in a thousand, then by one."""
+    """In fp16 and bf16, whose steps are finer, but for weights nearer to a tie than the kernels are to each other: fewer than one in a thousand, then by one."""
     basis, t = coefficients(rule, size, "spectral")
     try:
         c = tareconv.round(basis.compose(t.T).reshape(UNITS, 1, size, size), basis.constraint, format)
@@ -91,5 +91,5 @@ def test_after_round_they_are_the_same_integers(way, format, rule, size):
         pytest.skip("the format holds no such filter")
     w = tareconv.round(WAYS[way](rule, size, "spectral", t)[:, None], basis.constraint, format)
     differ = np.abs(w.integers - c.integers)
-    assert differ.max() <= 1 and (differ > 0).mean() <= 1e-3
-    np.testing.assert_allclose(w.scale, c.scale, rtol=1e-5)
+    assert differ.max() <= (format in ("fp16", "bf16")) and (differ > 0).mean() <= 1e-3
+    np.testing.assert_allclose(w.scale, c.scale, rtol=1e-6)
