@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh TARE: training under mpirun. One line a check, in TAP. Skipped where there is no mpirun.
+# run.sh TARE [STEPS]: training under mpirun; runs that are to be interrupted have STEPS (400). One line a check, in TAP. Skipped where there is no mpirun.
 set -u
-tare=$(realpath "$1")
+tare=$(realpath "$1") steps=${2:-400}
 command -v mpirun >/dev/null || { echo '1..0 # SKIP no mpirun: install openmpi-bin'; exit 0; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -26,22 +26,22 @@ train() { # RANKS NAME [OPTIONS]
 }
 says() { grep -q "$2" "$1"; }
 
-train 0 alone --steps 12
+train 0 alone --steps 6
 for n in 2 4; do
-  train $n of$n --steps 12
+  train $n of$n --steps 6
   check "$n ranks write the file of one" cmp alone of$n
 done
 
-train 2 part --steps 6 --checkpoint state
-train 4 part --steps 12 --checkpoint state --resume
-check '6 steps on 2 ranks, 6 on 4: the same' cmp alone part
+train 2 part --steps 3 --checkpoint state
+train 4 part --steps 6 --checkpoint state --resume
+check '3 steps on 2 ranks, 3 on 4: the same' cmp alone part
 
 train 3 three --steps 2
 check 'a batch that 3 ranks cannot share is refused' says three.err 'expected 24, 48, 96'
 check 'once' test "$(grep -c expected three.err)" -eq 1
 check 'and nothing is written' test ! -e three
 
-train 2 own --steps 12 --own-statistics
+train 2 own --steps 6 --own-statistics
 check "each rank's own statistics train too" test -s own
 check 'to other weights' test "$(cmp alone own 2>&1 | wc -l)" -gt 0
 
@@ -63,8 +63,8 @@ ranks 2 train mnist:grey --net 'conv 8x7 sum=0 whitened; relu; gap; dense 8' --b
 check 'what the start found is said, once' test "$(grep -c 'layer 1: its input has no detail' grey.err)" -eq 1
 
 # A rank that dies ends the job, which names it; the checkpoint goes on, with another number of ranks.
-train 0 long --steps 400 --checkpoint whole
-(train 2 lost --steps 400 --checkpoint state2 --checkpoint-every 5; echo $? >code) &
+train 0 long --steps "$steps" --checkpoint whole
+(train 2 lost --steps "$steps" --checkpoint state2 --checkpoint-every 5; echo $? >code) &
 while [ ! -s state2 ]; do sleep 0.1; done
 rank1=$(pgrep -f -- "--out lost" | while read -r pid; do tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qx OMPI_COMM_WORLD_RANK=1 && echo "$pid"; done | head -n 1)
 kill -9 "$rank1"
@@ -72,7 +72,7 @@ wait
 check 'a rank that dies ends the job' test "$(cat code)" -ne 0
 check 'which names it' says lost.err 'rank 1'
 check 'no model is written' test ! -e lost
-train 4 lost --steps 400 --checkpoint state2 --resume
+train 4 lost --steps "$steps" --checkpoint state2 --resume
 check 'the checkpoint goes on with 4 ranks: the same file' cmp long lost
 
 # As Ctrl-C does, this has mpirun pass SIGTERM on to the ranks (a shell's background jobs ignore SIGINT).
@@ -97,11 +97,11 @@ if ip netns add "$a" 2>/dev/null && ip netns add "$b" 2>/dev/null; then
   chmod +x agent
   OMPI_MCA_btl=self,tcp timeout 120 ip netns exec "$a" mpirun --bind-to none --mca plm_rsh_agent "$folder/agent" --mca btl_tcp_if_include 10.77.0.0/24 \
     --mca oob_tcp_if_include 10.77.0.0/24 -H 10.77.0.1:1,10.77.0.2:1 -n 2 "$tare" train leaves --images 4 --patch 32 --net "$net" --batch 32 --schedule constant \
-    -t 1 --out apart --steps 12 >apart.out 2>apart.err
+    -t 1 --out apart --steps 6 >apart.out 2>apart.err
   check 'two machines write the file of one' cmp alone apart
   check 'as two ranks' says apart.err '2 ranks'
   sent=$(ip netns exec "$a" cat /sys/class/net/va$$/statistics/tx_bytes)
-  check 'over the network' test "$sent" -gt 1000000
+  check 'over the network' test "$sent" -gt 500000
 fi
 
 echo "1..$count"

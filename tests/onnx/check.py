@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""check.py TARE FORWARD: exported files in onnxruntime give what the C network gives, and exact zeros where the rule promises them."""
+"""check.py TARE FORWARD [memory]: exported files in onnxruntime give what the C network gives, and exact zeros where the rule promises them.
+memory: without the network that is trained until it knows something, which runs no other code."""
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import numpy
 import onnxruntime
 
 tare, forward = (os.path.abspath(path) for path in sys.argv[1:3])
+memory = sys.argv[3:] == ["memory"]
 TAIL = "gap; dense 6"
 NETS = {  # every layer and border of the line
     "plain": "conv 4x7 sum=0 spectral; bn; relu; conv 8x3 /2; bn; relu; " + TAIL,
@@ -133,7 +135,8 @@ def main():
         os.chdir(folder)
         same_outputs(images)
         exact_zeros()
-        int8_is_as_good()
+        if not memory:
+            int8_is_as_good()
         os.chdir("/")
     return failures > 0
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh TARE FORWARD FOLDER: check.py with a Python that has onnxruntime: the system's, or with packages from PyPI in FOLDER/onnx-python.
+# run.sh TARE FORWARD FOLDER [memory]: check.py with a Python that has onnxruntime: the system's, or with packages from PyPI in FOLDER/onnx-python.
 # Without either it says so and is skipped (exit 77).
 set -u
 here=$(dirname "$0") tare=$1 forward=$2 packages=$3/onnx-python
@@ -14,4 +14,5 @@ if ! has; then
   echo "skipped: no onnxruntime here, and PyPI has none for this machine or cannot be reached (see $3/onnx-python.log)"
   exit 77
 fi
-exec python3 "$here/check.py" "$tare" "$forward"
+shift 3
+exec python3 "$here/check.py" "$tare" "$forward" "$@"
