@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh NAME EXAMPLE TARE HELPER SOURCES CC: runs an example in an empty folder with few steps; fails unless it shows what it is for.
+# run.sh NAME EXAMPLE TARE HELPER SOURCES CC STEPS: runs an example in an empty folder with few steps; fails unless it shows what it is for.
 set -eu
 absolute() { case $1 in */*) echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")" ;; *) echo "$1" ;; esac; }
-name=$1 example=$(absolute "$2") tare=$(absolute "$3") helper=$(absolute "$4") sources=$(absolute "$5") cc=$6
+name=$1 example=$(absolute "$2") tare=$(absolute "$3") helper=$(absolute "$4") sources=$(absolute "$5") cc=$6 steps=$7
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
@@ -21,19 +21,19 @@ conv_step() {
 }
 
 smallest() {
-  "$example" 20 | tee out
+  "$example" "$steps" | tee out
   "$tare" check model.safetensors
   refused "$example" none
 }
 
 forensics() {
-  "$example" leaves '' 20 | tee out
+  "$example" leaves '' "$steps" | tee out
   grep -q '% of [0-9]* patches' out || fail 'no accuracy'
   refused "$example" "$scratch/missing"
   mkdir photos
   for i in 1 2 3 4; do "$helper" png photos/$i.png 200 160 $i; done
   if "$tare" data photos:photos >probe 2>&1 || ! grep -q 'needs libvips' probe; then
-    "$example" photos photos/1.png 20 | tee out
+    "$example" photos photos/1.png "$steps" | tee out
     [ "$(grep -c 'of 6 patches look like' out)" -eq 6 ] || fail 'expected an opinion for each of the six classes'
   fi
 }
