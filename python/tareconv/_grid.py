@@ -69,7 +69,7 @@ class Grid:
         pieces, end = [], 0
         for part in self.parts:
             end = part.first + part.count
-            right = ops.cast(ops.round(part.total / step), word) if part.total else 0
+            right = in_steps(ops, part.total, step, word) if part.total else 0
             others = None if left is None else left[part.first:end]
             pieces.append(_mended(ops, q if part.count == self.variables else q[part.first:end], others, right, part, None if narrow else constants["turns"]))
         if end < self.variables:
@@ -92,6 +92,15 @@ class Grid:
         word, exponent = _WORDS[name]
         largest = ops.largest(ops.abs(w)) * (2.0 ** (1 - BITS[dtype]) * (1 if dtype in NARROW else _ROOM))
         return ops.clip(ops.view(ops.view(largest, word) & exponent, name), 2.0 ** FINEST[dtype], 2.0**self.coarsest)
+
+
+def in_steps(ops, right: float, step, word: str):
+    """A right-hand side in steps, modulo the word's size, as sums of integers are: many small weights add up to more steps than a word holds."""
+    steps = ops.round(right / step)
+    if word == "int32":
+        steps = steps - 2.0**32 * ops.round(steps * 2.0**-32)
+        steps = ops.where(steps < 2.0**31, steps, -(2.0**31))
+    return ops.cast(steps, word)
 
 
 def _mended(ops, q, left, right, part: Part, turns):

@@ -16,6 +16,7 @@ from fractions import Fraction
 import numpy as np
 
 from ._constraint import Constraint, residual
+from ._grid import in_steps
 
 BITS = {"float32": 22, "float64": 44}
 _ROOM = 2.0**-13  # as much as mending may change a weight, of the largest: orders and sizes beyond are left to tareconv.round
@@ -69,7 +70,7 @@ class Moments:
             row, difference = (ops.cast(constants[key][number], word)[:, None] for key in ("moments", "differences"))
             over = ops.total(q * row)
             if right:
-                over = over - ops.cast(ops.round(right / step), word)
+                over = over - in_steps(ops, right, step, word)
             q = q - over * difference
         return ops.cast(q, name) * step
 

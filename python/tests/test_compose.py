@@ -86,6 +86,15 @@ def test_solved_and_composed_again_comes_back_bit_by_bit(rule, size, name, ops):
     np.testing.assert_array_equal(again, exact)
 
 
+@pytest.mark.parametrize("rule, size", [("sum=1", 15), ("sum=1", 31), ("sum=1@filter", 31), ("sum=1/2; symmetric", 31), ("sum=-1", 15)])
+@pytest.mark.parametrize("magnitude", [0, 1e-6, 1e-3])
+def test_small_weights_add_up_to_more_steps_than_a_word_holds(rule, size, magnitude):
+    composer, constants, t, basis = composed(rule, size, 4, magnitude)
+    exact = composer.obey(constants, composer.compose(NumPy(), constants, t), "float32")
+    assert tareconv.residual(exact.T, basis.constraint) == 0
+    assert last_places(exact, basis.compose(t.T.astype(np.float64)).T) <= 2.6
+
+
 def test_weights_stay_within_the_format_at_the_top_of_a_power_of_two():
     """Largest weights just below a power of two have no room for mending on their own grid."""
     constraint = Constraint("sum=0", (3, 3))
