@@ -68,7 +68,7 @@ TARE_API const char *tare_basis_name(const tare_basis *basis);  /* canonical: "s
 
 /*
  * w = w0 + B t. t: units x coefficients, w: units x taps. t and w must not overlap. Computed in double and rounded once: each weight is within half a unit in its last
- * place of the exact one (doc/python.md, "One spec, one kernel"); _quick computes in float: some last places of a unit's largest weight (3.5 at 31x31; pivot 86), in
+ * place of the exact one (but for weights in which larger numbers cancel) (doc/python.md, "One spec, one kernel"); _quick computes in float: some last places of a unit's largest weight (3.5 at 31x31; pivot 86), in
  * a quarter of the time, for training steps.
  */
 TARE_API void tare_basis_compose(const tare_basis *basis, size_t units, const float *t, float *w);

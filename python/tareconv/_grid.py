@@ -20,6 +20,7 @@ FINEST = {"float16": -24, "bfloat16": -126, "float32": -126, "float64": -1022}
 NARROW = ("float16", "bfloat16")
 _ROOM = 1 + 2.0**-20  # in wide formats, of the largest weight: mending may move it by several steps, and it must stay within the format's integers
 _WORDS = {"float32": ("int32", 0x7F800000), "float64": ("int64", 0x7FF0000000000000)}  # an integer of the size, and the exponent's bits in it
+_TWICE_ONE = {"float32": 0x7F000000, "float64": 0x7FE0000000000000}  # twice the bits of 1: less those of a power of two, the bits of its inverse
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,10 @@ class Grid:
 
 
 def in_steps(ops, right: float, step, word: str):
-    """A right-hand side in steps, modulo the word's size, as sums of integers are: many small weights add up to more steps than a word holds."""
-    steps = ops.round(right / step)
+    """A right-hand side in steps (powers of two), modulo the word's size, as sums of integers are: many small weights add up to more steps than a word holds.
+    By bits: TensorFlow's 1 / step may be off by one in the last place."""
+    name = ops.name(step)
+    steps = ops.round(right * ops.view(_TWICE_ONE[name] - ops.view(step, word), name))
     if word == "int32":
         steps = steps - 2.0**32 * ops.round(steps * 2.0**-32)
         steps = ops.where(steps < 2.0**31, steps, -(2.0**31))

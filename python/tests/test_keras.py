@@ -177,6 +177,34 @@ def test_gradient_is_that_of_the_composed_kernel():
     np.testing.assert_allclose(numpy(gradient(layer, layer._t)), 2 * layer.basis.transpose(full.T.astype(np.float64)).T.reshape(-1, 1, 3), rtol=2e-3, atol=2e-2)
 
 
+def in_a_graph(function):
+    """As a compiled model runs it."""
+    if BACKEND == "tensorflow":
+        import tensorflow
+
+        return tensorflow.function(function)
+    if BACKEND == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
+
+
+@pytest.mark.parametrize("rule", ["sum=1", "sum=1/2", "bayar", "sum=0"])
+@pytest.mark.parametrize("size", [3, 5, 7, 11])
+def test_the_rule_holds_in_a_graph(rule, size):
+    """Compilers rewrite arithmetic: 64 units, so that vectors of it are at work; fresh, and as loaded."""
+    layer = tk.Conv2D(64, size, kernel_constraint=rule, input_scale=1.0)
+    layer.build((None, 16, 16, 1))
+    for _ in range(2):
+        kernel = numpy(in_a_graph(lambda: layer.kernel)())
+        columns = layer._kind.layout.columns(NumPy(), kernel, layer.constraint)
+        assert tareconv.residual(columns.T, layer.constraint) == 0
+        layer.set_kernel(kernel)
+        np.testing.assert_array_equal(numpy(layer.kernel), kernel)
+    np.testing.assert_array_equal(numpy(in_a_graph(lambda: layer.kernel)()), kernel)
+
+
 def test_weight_files_go_both_ways(tmp_path):
     x = images(8)
     ours, plain = classifier(keras.Input((20, 20, 1)), tk.Conv2D(4, 5, kernel_constraint="sum=0"), keras.layers.Conv2D(3, 3)), \

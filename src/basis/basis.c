@@ -19,7 +19,7 @@ static const tare_basis_kind kinds[] = {
   {.name = "whitened", .absorbs = 1, .measured = 1, .create = tare_basis_whitened},
   {.name = "whitened-full", .absorbs = 1, .measured = 1, .create = tare_basis_full},
 };
-enum { KINDS = sizeof kinds / sizeof *kinds, MOST_TAPS = 1 << 16, PIECE = 1 << 14 }; /* weights that are composed at a time */
+enum { KINDS = sizeof kinds / sizeof *kinds, MOST_TAPS = 1 << 16, PIECE = 1 << 11 }; /* weights that are composed at a time, on the stack */
 
 static const char *const names[] = {"centred", "orthonormal", "pivot", "spectral", "dct", "whitened", "whitened-full", NULL};
 _Static_assert(sizeof names / sizeof *names == KINDS + 1, "a name for each row of the table");
@@ -113,10 +113,10 @@ void tare_basis_compose_quick(const tare_basis *b, size_t units, const float *t,
 /* Some units at a time. */
 void tare_basis_compose(const tare_basis *b, size_t units, const float *t, float *w) {
   if (!b || !t || !w) return;
-  size_t taps = (size_t)b->taps, columns = (size_t)b->coefficients, most = taps < PIECE / 16 ? 16 : PIECE / taps + 1;
+  size_t taps = (size_t)b->taps, columns = (size_t)b->coefficients, most = taps < PIECE / 4 ? PIECE / taps : 4; /* whole vectors of doubles */
   double from[most * columns + 1], to[most * taps];
-  for (size_t u = 0; u < units; u += most, t += most * columns, w += most * taps) {
-    size_t count = units - u < most ? units - u : most;
+  for (size_t count; units; units -= count, t += count * columns, w += count * taps) {
+    count = units < most ? units : most;
     for (size_t i = 0; i < count * columns; i++) from[i] = (double)t[i];
     tare_kernels_get(TARE_F64)->operator_compose(b->f64, count, from, to);
     for (size_t i = 0; i < count * taps; i++) w[i] = (float)to[i];

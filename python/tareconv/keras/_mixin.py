@@ -224,6 +224,8 @@ class Obeying:
             self._scale.assign(factor)
         else:
             self._t.assign(self._t * factor)
+        if self._rest is not None:
+            self._rest.assign(ops.zeros_like(self._rest))
         self._scale_known = True
 
     # Files

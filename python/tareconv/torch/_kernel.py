@@ -177,6 +177,7 @@ class Constrained(nn.Module):
         fits = torch.isfinite(variance) & (variance > 0)
         factor = torch.where(fits, variance, 1).rsqrt()
         (self.scale if self._absorbs else self.coefficients).mul_(factor)
+        self._rest = None
         self.adapted = True
 
     def _arguments(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -247,7 +248,7 @@ class Constrained(nn.Module):
         if self.scale.dtype != scale.dtype:  # the scale stays in float32
             self.scale = torch.ones((), device=self.scale.device) if scale.is_meta else scale.to(self.scale.device)
         if self._rest is not None:
-            self._rest = self._rest.to(self.scale.device)
+            self._rest = None if self._rest.is_meta else self._rest.to(self.scale.device)
         self._place()
         return self
 
@@ -255,7 +256,7 @@ class Constrained(nn.Module):
         return {name: value for name, value in self.__dict__.items() if name not in ("_absorbs", "_crossed", "_composer", "_exact", "_constants")}
 
     def __setstate__(self, state):
-        super().__setstate__(state)
+        super().__setstate__({"_rest": None} | state)
         self._build()
         self._place()
 
