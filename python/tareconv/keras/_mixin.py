@@ -225,7 +225,7 @@ class Obeying:
         else:
             self._t.assign(self._t * factor)
         if self._rest is not None:
-            self._rest.assign(ops.zeros_like(self._rest))
+            self._rest.assign(ops.zeros(self._rest.shape))
         self._scale_known = True
 
     # Files
