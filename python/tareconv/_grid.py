@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._bits import WORDS, in_steps, power
 from ._constraint import Constraint
 
 # Integers up to 2^bits, and the finest step, 2^finest (bfloat16 has float32's range; below float32's normal numbers devices flush to 0).
@@ -19,8 +20,6 @@ BITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 44}
 FINEST = {"float16": -24, "bfloat16": -126, "float32": -126, "float64": -1022}
 NARROW = ("float16", "bfloat16")
 _ROOM = 1 + 2.0**-20  # in wide formats, of the largest weight: mending may move it by several steps, and it must stay within the format's integers
-_WORDS = {"float32": ("int32", 0x7F800000), "float64": ("int64", 0x7FF0000000000000)}  # an integer of the size, and the exponent's bits in it
-_TWICE_ONE = {"float32": 0x7F000000, "float64": 0x7FE0000000000000}  # twice the bits of 1: less those of a power of two, the bits of its inverse
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,13 @@ class Grid:
         """`w` (taps, units), wide, to values of its narrow type that `dtype` holds and that obey exactly; no gradient. `near`: w.narrow()."""
         ops = w.ops
         name, narrow = ops.name(near), dtype in NARROW
-        word, step = _WORDS[name][0], self._step(ops, near, dtype)
+        word, step = WORDS[name], self._step(ops, near, dtype)
         variables = w.each(lambda x: ops.take(ops.stop(x), constants["take"])) if "take" in constants else w.each(ops.stop)
         q, left = variables.in_steps(step, word, narrow or self.mixed)
         pieces, end = [], 0
         for part in self.parts:
             end = part.first + part.count
-            right = in_steps(ops, part.total, step, word) if part.total else 0
+            right = in_steps(ops, part.total, step) if part.total else 0
             others = None if left is None else left[part.first:end]
             pieces.append(_mended(ops, q if part.count == self.variables else q[part.first:end], others, right, part, None if narrow else constants["turns"]))
         if end < self.variables:
@@ -88,22 +87,9 @@ class Grid:
         return any(0 < part.single < part.count for part in self.parts)
 
     def _step(self, ops, w, dtype: str):
-        """One power of two a unit: 2^(1 - bits) times the power of two in its largest weight. By bits: a logarithm may be off by one."""
-        name = ops.name(w)
-        word, exponent = _WORDS[name]
+        """One power of two a unit: 2^(1 - bits) times the power of two in its largest weight."""
         largest = ops.largest(ops.abs(w)) * (2.0 ** (1 - BITS[dtype]) * (1 if dtype in NARROW else _ROOM))
-        return ops.clip(ops.view(ops.view(largest, word) & exponent, name), 2.0 ** FINEST[dtype], 2.0**self.coarsest)
-
-
-def in_steps(ops, right: float, step, word: str):
-    """A right-hand side in steps (powers of two), modulo the word's size, as sums of integers are: many small weights add up to more steps than a word holds.
-    By bits: TensorFlow's 1 / step may be off by one in the last place."""
-    name = ops.name(step)
-    steps = ops.round(right * ops.view(_TWICE_ONE[name] - ops.view(step, word), name))
-    if word == "int32":
-        steps = steps - 2.0**32 * ops.round(steps * 2.0**-32)
-        steps = ops.where(steps < 2.0**31, steps, -(2.0**31))
-    return ops.cast(steps, word)
+        return ops.clip(power(ops, largest), 2.0 ** FINEST[dtype], 2.0**self.coarsest)
 
 
 def _mended(ops, q, left, right, part: Part, turns):

@@ -15,12 +15,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from ._bits import WORDS, exponent, in_steps, power
 from ._constraint import Constraint, residual
-from ._grid import in_steps
 
 BITS = {"float32": 22, "float64": 44}
 _ROOM = 2.0**-13  # as much as mending may change a weight, of the largest: orders and sizes beyond are left to tareconv.round
-_EXPONENT = {"float32": ("int32", 0x7F800000), "float64": ("int64", 0x7FF0000000000000)}
 
 
 @dataclass(frozen=True)
@@ -56,21 +55,20 @@ class Moments:
         missed = 0.29 * np.sqrt((rows.astype(float) ** 2).sum(1))  # of rounding errors, uniform in +-1/2
         if rights is None or (missed @ np.abs(steps)).max() > _ROOM * 2 ** BITS["float32"] or np.abs(rows).max() >= 2**31:
             return None
-        coarsest = min([127] + [_power(right) for right in rights if right])
+        coarsest = min([127] + [exponent(right) for right in rights if right])
         return cls(tuple(float(right) for right in rights), coarsest, {"moments": rows.astype(np.int32), "differences": steps.astype(np.int32)})
 
     def round(self, ops, constants, w):
         """`w` (taps, units) to values of its own type that obey exactly."""
         name = ops.name(w)
-        word, exponent = _EXPONENT[name]
-        power = ops.view(ops.view(ops.largest(ops.abs(w)), word) & exponent, name)
-        step = ops.clip(power * 2.0 ** (1 - BITS[name]), 2.0**-126, 2.0**self.coarsest)
+        word = WORDS[name]
+        step = ops.clip(power(ops, ops.largest(ops.abs(w))) * 2.0 ** (1 - BITS[name]), 2.0**-126, 2.0**self.coarsest)
         q = ops.cast(ops.round(w / step), word)
         for number, right in enumerate(self.rights):
             row, difference = (ops.cast(constants[key][number], word)[:, None] for key in ("moments", "differences"))
             over = ops.total(q * row)
             if right:
-                over = over - in_steps(ops, right, step, word)
+                over = over - in_steps(ops, right, step)
             q = q - over * difference
         return ops.cast(q, name) * step
 
@@ -97,8 +95,3 @@ def _rights(constraint: Constraint, a, b, rows, steps) -> list[Fraction] | None:
         return None
     weights = (np.array([float(right) for right in rights]) @ steps).astype(np.float32)
     return rights if residual(weights, constraint) == 0 else None
-
-
-def _power(value: Fraction) -> int:
-    numerator = abs(value.numerator)
-    return (numerator & -numerator).bit_length() - value.denominator.bit_length()

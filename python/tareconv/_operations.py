@@ -12,11 +12,13 @@ class NumPy:
     """NumPy; and, with its module as `xp`, whatever has NumPy's names (jax.numpy)."""
 
     def __init__(self, xp=np, stop=lambda x: x, view=lambda x, dtype: x.view(dtype), double=True):
-        self.xp, self.stop, self.view, self.has_double = xp, stop, view, lambda x: double
+        self.xp, self.stop, self.view, self._double = xp, stop, view, double
         self.matmul, self.round, self.abs, self.where = xp.matmul, xp.round, xp.abs, xp.where
         self.clip, self.reshape, self.permute = xp.clip, xp.reshape, xp.transpose
 
-        # has_double(x): whether float64 is to be had where x is (of float32; float64 itself is proof of it)
+    def has_double(self, x) -> bool:  # noqa: ARG002
+        """Whether float64 is to be had where x, a float32, is."""
+        return self._double
 
     def name(self, x) -> str:
         """The name of x's type."""
@@ -113,7 +115,7 @@ class Keras:
         self.ops = ops
         self.matmul, self.round, self.abs, self.where, self.cast = ops.matmul, ops.round, ops.abs, ops.where, ops.cast
         self.clip, self.stop, self.reshape, self.permute = ops.clip, ops.stop_gradient, ops.reshape, ops.transpose
-        self.has_double = lambda x: backend.backend() != "jax"
+        self.has_double = lambda _: backend.backend() != "jax"
         if backend.backend() == "jax":
             self.matmul = jax().matmul
 

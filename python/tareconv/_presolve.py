@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ._bits import exponent
 from ._constraint import Constraint
 from ._grid import Grid, Part
 
@@ -99,7 +100,7 @@ def _grid(taps: int, fixed, tie, found) -> Grid:
     spread = np.array([place[tie[tap][0]] if tap in tie else len(order) + list(fixed).index(tap) for tap in range(taps)], np.int32)
     sign = np.array([tie[tap][1] if tap in tie else 1 for tap in range(taps)], np.float64)[:, None]
     rights = [Fraction(part.total) for part in parts] + values
-    coarsest = min([_COARSEST] + [_power(right) for right in rights if right])
+    coarsest = min([_COARSEST] + [exponent(right) for right in rights if right])
     constants = {"turns": np.arange(max([part.count for part in parts], default=0), dtype=np.int32)[::-1, None].copy()}
     in_order = np.arange(taps)
     moves = {"take": (np.array(order, np.int32), in_order), "spread": (spread, in_order), "sign": (sign, np.ones((taps, 1)))}
@@ -107,9 +108,3 @@ def _grid(taps: int, fixed, tie, found) -> Grid:
     if fixed:
         constants["fixed"] = np.array([float(v) for v in values])[:, None]
     return Grid(tuple(parts), len(order), constants, coarsest)
-
-
-def _power(value: Fraction) -> int:
-    """The power of two in a binary number that is not 0."""
-    numerator = abs(value.numerator)
-    return (numerator & -numerator).bit_length() - value.denominator.bit_length()

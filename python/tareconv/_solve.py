@@ -29,8 +29,8 @@ def nearest(basis: Basis, w: np.ndarray, who: str, stacklevel: int) -> np.ndarra
 
 
 def left_out(composer: Composer, basis: Basis, w: np.ndarray, t: np.ndarray, scale=None) -> np.ndarray:
-    """What coefficients t, (coefficients, units), that were solved for and rounded, leave out of the weights nearest `w` (units, taps, float64) that obey: (taps, units) in
-    t's type. Weights that obey come back bit by bit when it is added (`Composer.compose`)."""
+    """What coefficients t, (coefficients, units), that were solved for and rounded, leave out of the weights nearest `w` (units, taps, float64) that obey: (taps, units),
+    float32. Weights that obey come back bit by bit when it is added (`Composer.compose`)."""
     ops, target = NumPy(), basis.project(w).T
     t64 = t.astype(np.float64)
     composed = composer.compose(ops, composer.constants(ops, t64), t64, None if scale is None else np.float64(scale)).narrow()

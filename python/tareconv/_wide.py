@@ -13,6 +13,8 @@ import math
 
 import numpy as np
 
+from ._bits import power
+
 _DIGITS = 24  # of float32
 
 
@@ -94,7 +96,7 @@ class Pair:
     def product(self, constants, name: str):
         """As Double's."""
         head, tail, ops = constants[f"{name}.head"], constants[f"{name}.tail"], self.ops
-        step = ops.clip(_power(ops, ops.largest(ops.abs(self._head))) * 2.0 ** (1 - _bits(head.shape[1])), 2.0**-100, 2.0**127)
+        step = ops.clip(power(ops, ops.largest(ops.abs(self._head))) * 2.0 ** (1 - _bits(head.shape[1])), 2.0**-100, 2.0**127)
         leading = ops.round(self._head / step) * step
         rest = (self._head - leading) + self._tail
         return Pair(ops, ops.matmul(head, leading), ops.matmul(head, rest) + ops.matmul(tail, self._head + self._tail))
@@ -167,8 +169,3 @@ def _first_half(column: np.ndarray) -> np.ndarray:
 def _half(ops, x):
     """The first 12 of each number's 24 bits; no gradient."""
     return ops.view(ops.view(ops.stop(x), "int32") & -4096, "float32")
-
-
-def _power(ops, x):
-    """The power of two in a float32 above 0, by its bits."""
-    return ops.view(ops.view(x, "int32") & 0x7F800000, "float32")

@@ -101,7 +101,7 @@ if ip netns add "$a" 2>/dev/null && ip netns add "$b" 2>/dev/null; then
   check 'two machines write the file of one' cmp alone apart
   check 'as two ranks' says apart.err '2 ranks'
   sent=$(ip netns exec "$a" cat /sys/class/net/va$$/statistics/tx_bytes)
-  check 'over the network' test "$sent" -gt 500000
+  check 'over the network' test "$sent" -gt 1000000
 fi
 
 echo "1..$count"

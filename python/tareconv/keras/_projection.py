@@ -14,6 +14,7 @@ from .._compose import Composer
 from .._constraint import Constraint
 from .._layout import KERAS, KERAS_DEPTHWISE, KERAS_TRANSPOSED
 from .._operations import for_keras
+from ._input import Constants
 
 _OPS = for_keras()
 LAYOUTS = {"conv": KERAS, "depthwise": KERAS_DEPTHWISE, "transposed": KERAS_TRANSPOSED}
@@ -33,7 +34,8 @@ def layout_of(kind: str):
 @functools.cache
 def _centred(constraint: Constraint):
     """P = I - A^+ A and w0: the nearest weights that obey are w0 + P w."""
-    return Composer.of(Basis(constraint, "centred"))
+    composer = Composer.of(Basis(constraint, "centred"))
+    return composer, Constants(composer)
 
 
 def constraint_of(rule: str, shape, layout) -> Constraint:
@@ -45,9 +47,9 @@ def projected(rule: str, kernel, layout):
     """The kernel nearest `kernel` that obeys, exactly in its own precision where the rule allows."""
     shape = tuple(kernel.shape)
     constraint = constraint_of(rule, shape, layout)
-    composer = _centred(constraint)
+    composer, constants = _centred(constraint)
     columns = layout.columns(_OPS, ops.cast(kernel, "float32"), constraint)
-    constants = {name: ops.convert_to_tensor(value) for name, value in composer.constants(_OPS, columns).items()}
+    constants = constants.of(columns)
     w = composer.obey(constants, composer.compose(_OPS, constants, columns), keras.backend.standardize_dtype(kernel.dtype))
     return layout.kernel(_OPS, w, shape, constraint)
 
